@@ -1,0 +1,70 @@
+"""The ``kdseg`` command: finds the subcommand's module, runs it, and turns errors into one clear message.
+
+A subcommand is a module of this package with ``add_arguments(parser)`` and ``run(arguments) -> int`` (the exit code).
+Only the module of the chosen command is imported, so ``kdseg --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from kdseg._version import __version__
+from kdseg.errors import UserError
+
+COMMANDS = {
+    "prepare": "make a data list from a folder of images and masks, and check every case",
+    "train": "train a bundle's student alone, or its teacher with --teacher-network",
+    "distill": "train a bundle's student with the help of a teacher",
+    "evaluate": "measure a trained network on the test cases of a data list",
+    "predict": "segment a file or a folder with a trained student",
+    "demo": "run the whole job on a generated set of angiograms",
+    "methods": "list the distillation methods",
+    "networks": "list the networks, their sizes and their taps",
+    "benchmark": "measure the cost of a distillation step",
+}
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The parser of all commands, with the arguments of ``command`` alone filled in."""
+    parser = argparse.ArgumentParser(
+        prog="kdseg", description="Small segmentation networks for medical images, distilled from large ones."
+    )
+    parser.add_argument("--version", action="version", version=f"kdseg {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == command:
+            importlib.import_module(f"kdseg.cli.{name}").add_arguments(subparser)
+            subparser.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Exit code 0: done; 1: done, but with cases set aside or an internal error; 2: bad input."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in words if word in COMMANDS), None)
+    parser = build_parser(command)
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return int(importlib.import_module(f"kdseg.cli.{arguments.command}").run(arguments))
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if arguments.debug:
+            raise
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        print(f"kdseg {arguments.command}: {kind}{error}", file=sys.stderr)
+        if kind:
+            print("This was not foreseen; run the command again with --debug for the traceback.", file=sys.stderr)
+        return 1 if kind else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

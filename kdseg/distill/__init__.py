@@ -1,0 +1,22 @@
+"""Taps, methods, the teacher and the distiller."""
+
+from kdseg.distill.build import build_method
+from kdseg.distill.distiller import Distiller
+from kdseg.distill.methods import LOSSES, METHODS, needs_labels
+from kdseg.distill.taps import TapRecorder, tap_paths
+from kdseg.distill.teacher import Teacher, load_weights
+from kdseg.distill.terms import Method, Term
+
+__all__ = [
+    "LOSSES",
+    "METHODS",
+    "Distiller",
+    "Method",
+    "TapRecorder",
+    "Teacher",
+    "Term",
+    "build_method",
+    "load_weights",
+    "needs_labels",
+    "tap_paths",
+]

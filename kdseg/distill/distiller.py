@@ -1,0 +1,159 @@
+"""The distiller: student and terms in one forward, the teacher outside of the module tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdseg.distill.build import build_method, make_loss
+from kdseg.distill.taps import LOGITS, TapRecorder, tap_paths
+from kdseg.distill.teacher import Teacher
+from kdseg.distill.terms import Method, expand_taps
+from kdseg.errors import UserError
+from kdseg.losses import AdversarialLoss, DistillationLoss
+from kdseg.losses.base import Head
+
+__all__ = ["Distiller"]
+
+
+class Distiller(nn.Module):
+    """Student, adapters and loss terms in one forward (so that one DDP or compile wrapper covers them).
+
+    A probe forward at construction shows the shapes of all taps; the terms make their adapters and discriminators from
+    them. The teacher is not a submodule: it gets no ``.train()``, no optimiser, and no place in a state dict.
+
+    Args:
+        student: the network to train; it is what gets saved, see ``student`` and ``student_weights``.
+        teacher: the frozen :class:`~kdseg.distill.Teacher`, or a plain network that is then wrapped.
+        method: name of a method, or the user's own terms; see :func:`~kdseg.distill.build_method`.
+        method_args: changes to the method's terms.
+        head: "softmax" or "sigmoid".
+        probe_shape: shape ``BCH[WD]`` of an input that both networks accept, for instance a training batch of one crop.
+        student_taps: tap name → module path for the student, where it is not known or to be changed.
+
+    Raises:
+        UserError: for unknown methods, terms, settings or taps, when the two networks disagree on the classes, and when
+            the probe does not pass through a network.
+
+    Example:
+        >>> from kdseg.networks import TinyUNet
+        >>> distiller = Distiller(TinyUNet(base_channels=2), TinyUNet(base_channels=4), "kd", head="sigmoid",
+        ...                       probe_shape=(1, 1, 16, 16))
+        >>> image = torch.zeros(2, 1, 16, 16)
+        >>> logits, terms = distiller(image, distiller.teacher.taps(image))
+        >>> sorted(terms)
+        ['logits']
+    """
+
+    teacher: Teacher
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: Teacher | nn.Module,
+        method: str | Mapping[str, Any],
+        method_args: Mapping[str, Mapping[str, Any]] | None = None,
+        head: Head = "softmax",
+        probe_shape: Sequence[int] = (1, 1, 64, 64),
+        student_taps: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.method: Method = build_method(method, method_args)
+        teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
+        # around nn.Module's bookkeeping on purpose, see the class's docstring
+        object.__setattr__(self, "teacher", teacher)
+        has_s = [*tap_paths(student, student_taps), LOGITS]
+        has_t = [*tap_paths(teacher.network, teacher.named_taps), LOGITS]
+        self.routes = {name: expand_taps(term, has_s, has_t) for name, term in self.method.terms.items()}
+        teacher.record(tap for _, taps in self.routes.values() for tap in taps)
+        self.recorder = TapRecorder(student, (tap for taps, _ in self.routes.values() for tap in taps), student_taps)
+        self.terms = nn.ModuleDict({name: make_loss(term, head) for name, term in self.method.terms.items()})
+        self.weights = {name: term.weight for name, term in self.method.terms.items()}
+        self.pending: dict[str, tuple[list[Tensor], list[Tensor], Tensor | None]] = {}
+        self._build(probe_shape)
+
+    def _build(self, probe_shape: Sequence[int]) -> None:
+        student = self.student
+        device = next(student.parameters()).device
+        self.teacher.to(device)
+        mode = student.training
+        probe = torch.zeros(tuple(probe_shape), device=device)
+        try:
+            # eval mode: the probe leaves no trace in batch statistics
+            self.recorder.eval()
+            with torch.no_grad():
+                logits, taps_s = self.recorder(probe)
+            taps_t = self.teacher.taps(probe)
+        except RuntimeError as error:
+            where, found = "probe_shape", f"{tuple(probe_shape)}, which does not pass through both networks ({error})"
+            fix = "give the shape of a training batch, with the channels that the networks take"
+            raise UserError(where, found=found, expected="a shape BCH[WD] that fits", fix=fix) from error
+        finally:
+            self.recorder.train(mode)
+        if logits.shape[1] != taps_t[LOGITS].shape[1]:
+            raise UserError(
+                "student and teacher",
+                found=f"{logits.shape[1]} and {taps_t[LOGITS].shape[1]} output channels",
+                expected="the same classes",
+                fix="give both networks the same out_channels",
+            )
+        for name, term in self._terms():
+            route_s, route_t = self.routes[name]
+            term.build([taps_s[tap] for tap in route_s], [taps_t[tap] for tap in route_t])
+            term.to(device)
+
+    @property
+    def student(self) -> nn.Module:
+        """The network that is trained, without anything of the distillation in it."""
+        return self.recorder.network
+
+    def forward(
+        self, image: Tensor, teacher_taps: Mapping[str, Tensor], label: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Student logits ``BKH[WD]`` and the unweighted terms by name.
+
+        Args:
+            image: ``BCH[WD]``.
+            teacher_taps: ``distiller.teacher.taps(image)``; given from outside so that one teacher forward can serve
+                many students.
+            label: see :class:`kdseg.losses.DistillationLoss`.
+        """
+        logits, taps = self.recorder(image)
+        values: dict[str, Tensor] = {}
+        # the terms run in float32 (or float64, as the student does): sums over positions overflow half precision
+        with torch.autocast(image.device.type, enabled=False):
+            for name, term in self._terms():
+                route_s, route_t = self.routes[name]
+                inputs_s = [_full(taps[tap]) for tap in route_s]
+                inputs_t = [_full(teacher_taps[tap]) for tap in route_t]
+                values[name] = term(inputs_s, inputs_t, label)
+                if self.training and isinstance(term, AdversarialLoss):
+                    self.pending[name] = ([x.detach() for x in inputs_s], inputs_t, label)
+        return logits, values
+
+    def total(self, values: Mapping[str, Tensor]) -> Tensor | float:
+        """The weighted sum of the terms."""
+        return sum((self.weights[name] * value for name, value in values.items()), 0.0)
+
+    def adversaries(self) -> Iterator[tuple[str, AdversarialLoss]]:
+        """The terms with a discriminator, by name."""
+        for name, term in self._terms():
+            if isinstance(term, AdversarialLoss):
+                yield name, term
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """What the student's optimiser trains: the student and the adapters, not the discriminators."""
+        apart = {id(p) for _, term in self.adversaries() for p in term.discriminator.parameters()}
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+
+    def _terms(self) -> Iterator[tuple[str, DistillationLoss]]:
+        for name, term in self.terms.items():
+            assert isinstance(term, DistillationLoss)
+            yield name, term
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

@@ -1,0 +1,116 @@
+"""The teacher: loaded strictly, frozen for good, in eval mode whatever happens around it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdseg.distill.taps import TapRecorder
+from kdseg.errors import UserError
+
+__all__ = ["Teacher", "load_weights"]
+
+
+def load_weights(network: nn.Module, path: str | Path, name: str = "checkpoint") -> nn.Module:
+    """Load the weights at ``path`` into ``network``, all of them or none, and return the network.
+
+    Args:
+        network: the architecture that the file was saved from.
+        path: a state dict, or a dictionary with one under "model" or "state_dict"; read with ``weights_only``.
+        name: what the error message calls the file: "teacher checkpoint", for instance.
+
+    Raises:
+        UserError: when there is no such file, when it holds something else, or when a weight is missing, unexpected or
+            of another shape; the report names the first of each.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{name} {path}", found="no such file", expected="a file of weights", fix="check the path")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        found = f"a file that torch.load(weights_only=True) refuses ({type(error).__name__})"
+        fix = "save the network's state_dict() with torch.save; the file may also be truncated"
+        raise UserError(f"{name} {path}", found=found, expected="tensors and plain values only", fix=fix) from error
+    for key in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        fix = "save the network's state_dict()"
+        raise UserError(f"{name} {path}", found=type(content).__name__, expected="a state dict", fix=fix)
+    weights = {str(key).removeprefix("module."): value for key, value in content.items()}
+    own = network.state_dict()
+    shape = [key for key in own if key in weights and own[key].shape != getattr(weights[key], "shape", None)]
+    report = {
+        "missing": [key for key in own if key not in weights],
+        "unexpected": [key for key in weights if key not in own],
+        "other shape": [f"{k} {tuple(weights[k].shape)} instead of {tuple(own[k].shape)}" for k in shape],
+    }
+    faults = [
+        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})"
+        for kind, keys in report.items()
+        if keys
+    ]
+    if faults:
+        raise UserError(
+            f"{name} {path}",
+            found="weights of another architecture: " + "; ".join(faults),
+            expected=f"the {len(own)} tensors of {type(network).__name__}",
+            fix="use the network that the file was saved from (teacher_def in the configuration), or the right file",
+        )
+    network.load_state_dict(weights, strict=True)
+    return network
+
+
+class Teacher(nn.Module):
+    """A frozen network that gives its taps without gradient.
+
+    ``train()`` leaves it in eval mode, no parameter wants a gradient, and its buffers never change. It is a module so
+    that ``.to(device)`` and MONAI's evaluator work on it; the distiller keeps it outside its own module tree.
+
+    Args:
+        network: the teacher, with its weights.
+        taps: named taps of the user's, see :func:`kdseg.distill.tap_paths`.
+
+    Example:
+        >>> teacher = Teacher(nn.Conv2d(1, 2, 1)).train()
+        >>> teacher.training, teacher(torch.zeros(1, 1, 4, 4)).requires_grad
+        (False, False)
+    """
+
+    def __init__(self, network: nn.Module, taps: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.named_taps = dict(taps or {})
+        self.recorder: TapRecorder | None = None
+        super().train(False)
+
+    def train(self, mode: bool = True) -> Teacher:
+        """Stays in eval mode: batch statistics and dropout of a teacher in train mode spoil every target."""
+        return super().train(False)
+
+    def record(self, wanted: Iterable[str]) -> None:
+        """Choose the taps that :meth:`taps` gives."""
+        if self.recorder is not None:
+            self.recorder.remove()
+        self.recorder = TapRecorder(self.network, wanted, self.named_taps).eval()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits ``BKH[WD]``, so that the teacher can be evaluated like any network."""
+        with torch.no_grad():
+            output = self.network(image)
+        return output[0] if isinstance(output, (list, tuple)) else output
+
+    def taps(self, image: Tensor) -> dict[str, Tensor]:
+        """The chosen taps of an image batch ``BCH[WD]``; plain tensors, usable in a student's backward."""
+        if self.recorder is None:
+            self.record(())
+        assert self.recorder is not None
+        # no_grad, not inference_mode: tensors of the latter fail where a trained adapter needs them in its backward
+        with torch.no_grad():
+            return self.recorder(image)[1]

@@ -1,0 +1,132 @@
+"""What every loss of this room has in common: the call, the label convention, ignored voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdseg.errors import UserError, suggestion
+
+__all__ = [
+    "IGNORED",
+    "DistillationLoss",
+    "Head",
+    "masked_mean",
+    "one_hot_label",
+    "probabilities",
+    "resize",
+    "resize_label",
+]
+
+Head = Literal["softmax", "sigmoid"]
+
+IGNORED = 255
+"""Label value of voxels that no loss and no metric looks at."""
+
+
+class DistillationLoss(nn.Module):
+    """A term of a distillation method: compares taps of the student with taps of the teacher.
+
+    Subclasses say with class attributes what they need, so that a method is checked before training starts:
+    ``needs_labels`` (the label map enters the formula) and ``smallest_batch`` (relations between images).
+    Parts whose shape depends on the taps (adapters, discriminators) are made in :meth:`build`, from one probe forward.
+
+    Args:
+        head: "softmax" (classes exclude each other, K ≥ 2 channels) or "sigmoid" (each channel is its own yes or no).
+    """
+
+    needs_labels: bool = False
+    smallest_batch: int = 1
+
+    def __init__(self, head: Head = "softmax") -> None:
+        super().__init__()
+        if head not in ("softmax", "sigmoid"):
+            raise UserError(
+                "head",
+                found=repr(head),
+                expected="softmax or sigmoid",
+                fix=suggestion(str(head), ["softmax", "sigmoid"]),
+            )
+        self.head: Head = head
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        """Make the parts whose shapes come from the taps. Called once, with the taps of a probe forward."""
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        """The loss as a scalar.
+
+        Args:
+            student: the student's taps, in the order of the term, each ``BCNH[WD]``.
+            teacher: the teacher's taps in the same order; they carry no gradient.
+            label: ``B1H[WD]`` label map (softmax head) or ``BKH[WD]`` binary maps (sigmoid head), 255 where ignored.
+        """
+        raise NotImplementedError
+
+
+def probabilities(logits: Tensor, head: Head) -> Tensor:
+    """Class probabilities ``BKH[WD]`` of logits of the same shape."""
+    return logits.softmax(1) if head == "softmax" else logits.sigmoid()
+
+
+def resize(features: Tensor, size: Sequence[int]) -> Tensor:
+    """Linear resizing of ``BCH[WD]`` to the spatial ``size``; the same tensor where nothing changes.
+
+    Example:
+        >>> resize(torch.zeros(1, 2, 4, 4, 4), (2, 2, 2)).shape
+        torch.Size([1, 2, 2, 2, 2])
+    """
+    if tuple(features.shape[2:]) == tuple(size):
+        return features
+    mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[features.ndim]
+    return F.interpolate(features, size=tuple(size), mode=mode, align_corners=False)
+
+
+def resize_label(label: Tensor, size: Sequence[int]) -> Tensor:
+    """Nearest-neighbour resizing of a label map ``B?H[WD]`` to the spatial ``size``."""
+    if tuple(label.shape[2:]) == tuple(size):
+        return label
+    return F.interpolate(label.float(), size=tuple(size), mode="nearest").to(label.dtype)
+
+
+def one_hot_label(label: Tensor, classes: int, head: Head) -> tuple[Tensor, Tensor]:
+    """Turn a label into ``BKH[WD]`` floats and the mask ``B1H[WD]`` of voxels that count.
+
+    Args:
+        label: ``B1H[WD]`` class numbers (softmax) or ``BKH[WD]`` binary maps (sigmoid), 255 where ignored.
+        classes: K.
+        head: see :class:`DistillationLoss`.
+
+    Raises:
+        UserError: when a sigmoid label has not K channels, or a softmax label not one.
+
+    Example:
+        >>> one_hot_label(torch.tensor([[[1, 255]]]), 2, "softmax")[0].tolist()
+        [[[0.0, 0.0], [1.0, 0.0]]]
+    """
+    channels = 1 if head == "softmax" else classes
+    if label.shape[1] != channels:
+        raise UserError(
+            "label",
+            found=f"shape {tuple(label.shape)}",
+            expected=f"{channels} channel(s) for a {head} head of {classes} class(es)",
+            fix="convert the label in the bundle's preprocessing",
+        )
+    valid = (label != IGNORED).all(dim=1, keepdim=True)
+    clean = torch.where(valid, label, torch.zeros_like(label))
+    if head == "sigmoid":
+        return clean.float(), valid.float()
+    # compared class by class: scatter would fail on a label outside the classes, far from its cause
+    numbers = torch.arange(classes, device=label.device).view(1, -1, *[1] * (label.ndim - 2))
+    return ((clean == numbers) & valid).float(), valid.float()
+
+
+def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean of ``B?H[WD]`` values over the voxels where the ``B1H[WD]`` mask is 1; zero where there are none."""
+    if mask is None:
+        return values.mean()
+    mask = mask.to(values.dtype).expand_as(values)
+    return (values * mask).sum() / mask.sum().clamp_min(1.0)

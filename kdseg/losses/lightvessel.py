@@ -1,0 +1,185 @@
+"""The two terms of LightVessel (arXiv 2211.00899): feature-wise similarity and adversarial similarity distillation.
+
+What is compared (symmetric encoder and decoder levels; annotation against prediction) is stated in the paper. The
+formulas are our reconstruction, and so are the defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from monai.networks.nets import PatchDiscriminator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdseg.errors import UserError, suggestion
+from kdseg.losses.adversarial import AdversarialLoss, Objective
+from kdseg.losses.base import DistillationLoss, Head, one_hot_label, probabilities, resize
+from kdseg.losses.relations import cross_relation_distance
+
+__all__ = ["AdversarialSimilarityLoss", "FeatureSimilarityLoss", "channel_flow", "level_similarity"]
+
+Similarity = Literal["symmetric", "cross", "channel"]
+SIMILARITIES = ("symmetric", "cross", "channel")
+
+
+def level_similarity(encoder: Tensor, decoder: Tensor) -> Tensor:
+    """Cosine of the encoder's and the decoder's feature vector at every position: ``BCH[WD]`` twice → ``B1H[WD]``.
+
+    A position where one of the vectors is zero has similarity 0.
+
+    Example:
+        >>> level_similarity(torch.ones(1, 2, 4, 4), torch.ones(1, 2, 4, 4)).mean().item()
+        1.0
+    """
+    return F.cosine_similarity(encoder, decoder, dim=1, eps=1e-6).unsqueeze(1)
+
+
+def channel_flow(encoder: Tensor, decoder: Tensor) -> Tensor:
+    """``E Dᵀ / N``: how the channels of two levels act together, ``B × C_E × C_D`` (the FSP matrix, CVPR 2017)."""
+    encoder, decoder = encoder.flatten(2), decoder.flatten(2)
+    return encoder @ decoder.transpose(1, 2) / encoder.shape[2]
+
+
+class FeatureSimilarityLoss(DistillationLoss):
+    """FSD: the similarity between symmetric encoder and decoder levels, carried from teacher to student.
+
+    For each level l: ``S_l = cos(E_l, D_l)`` at every position, ``L = mean (S_T − S_S)²``, summed over the levels. The
+    similarity has no channels, so networks of any width compare; where a network's E_l and D_l differ in width, a 1×1
+    convolution brings E_l to the width of D_l: trained for the student, a fixed orthogonal one for the teacher (a
+    trained one could make the term vanish by itself).
+
+    Args:
+        similarity: "symmetric" (above), "cross" (all positions of E_l with all of D_l, through channel products) or
+            "channel" (channels with channels, the FSP matrix).
+        head: unused by this term.
+
+    The taps are pairs: ``enc1, dec1, enc2, dec2, …``. A teacher's map of another size is resized to the student's.
+    """
+
+    def __init__(self, similarity: Similarity = "symmetric", head: Head = "softmax") -> None:
+        super().__init__(head)
+        if similarity not in SIMILARITIES:
+            fix = suggestion(str(similarity), SIMILARITIES)
+            raise UserError("similarity", found=repr(similarity), expected=", ".join(SIMILARITIES), fix=fix)
+        self.similarity = similarity
+        self.student_bridges = nn.ModuleList()
+        self.teacher_bridges = nn.ModuleList()
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        if len(student) % 2 or len(student) != len(teacher):
+            raise UserError(
+                "taps of the feature similarity term",
+                found=f"{len(student)} student and {len(teacher)} teacher taps",
+                expected="pairs of an encoder and a decoder level for both",
+                fix="name them as enc1, dec1, enc2, dec2, …",
+            )
+        for level in range(0, len(student), 2):
+            if self.similarity == "channel":
+                self.student_bridges.append(
+                    nn.ModuleList([_bridge(student[level + i], teacher[level + i].shape[1]) for i in (0, 1)])
+                )
+                continue
+            bridge = _bridge(student[level], student[level + 1].shape[1])
+            fixed = _bridge(teacher[level], teacher[level + 1].shape[1])
+            fixed.requires_grad_(False)
+            self.student_bridges.append(bridge)
+            self.teacher_bridges.append(fixed)
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        total = student[0].new_zeros(())
+        for level, bridge in enumerate(self.student_bridges):
+            pair_s, pair_t = student[2 * level : 2 * level + 2], teacher[2 * level : 2 * level + 2]
+            if self.similarity == "channel":
+                flow_s = channel_flow(*(b(f) for b, f in zip(bridge, pair_s, strict=True)))  # type: ignore[arg-type]
+                total = total + F.mse_loss(flow_s, channel_flow(*pair_t))
+                continue
+            encoder_s, decoder_s = bridge(pair_s[0]), pair_s[1]
+            encoder_t, decoder_t = self.teacher_bridges[level](pair_t[0]), pair_t[1]
+            size = decoder_s.shape[2:]
+            if self.similarity == "symmetric":
+                map_t = resize(level_similarity(encoder_t, decoder_t), size)
+                total = total + F.mse_loss(level_similarity(encoder_s, decoder_s), map_t)
+            else:
+                maps = [F.normalize(f, dim=1, eps=1e-6) for f in (encoder_s, decoder_s)]
+                maps += [F.normalize(resize(f, size), dim=1, eps=1e-6) for f in (encoder_t, decoder_t)]
+                total = total + cross_relation_distance(*maps)
+        return total
+
+
+class AdversarialSimilarityLoss(AdversarialLoss):
+    """ASD: a patch discriminator on annotation and prediction together; real is the teacher's, fake the student's.
+
+    ``D`` sees the one-hot annotation beside the probabilities, ``B 2K H[WD]``; the student minimises
+    ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan). The discriminator is MONAI's PatchDiscriminator with instance
+    normalisation: batch statistics would couple the images that the gradient penalty takes one by one.
+
+    Args:
+        objective: "wgan-gp" or "lsgan".
+        penalty: weight of the gradient penalty.
+        channels: width of the discriminator's first layer.
+        layers: its number of strided layers after the first.
+        head: "softmax" or "sigmoid".
+    """
+
+    needs_labels = True
+
+    def __init__(
+        self,
+        objective: Objective = "wgan-gp",
+        penalty: float = 10.0,
+        channels: int = 32,
+        layers: int = 3,
+        head: Head = "softmax",
+    ) -> None:
+        super().__init__(objective, penalty, head)
+        self.channels = channels
+        self.layers = layers
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        classes, spatial_dims = student[0].shape[1], student[0].ndim - 2
+        # each strided layer halves the map, two 4-wide layers without stride follow: fewer layers on small crops
+        deepest = max(1, int(min(student[0].shape[2:])).bit_length() - 4)
+        self.discriminator = PatchDiscriminator(
+            spatial_dims=spatial_dims,
+            channels=self.channels,
+            in_channels=2 * classes,
+            num_layers_d=min(self.layers, deepest),
+            norm="INSTANCE",
+        )
+
+    def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
+        logits = taps[0]
+        if label is None:
+            raise UserError(
+                "term asd",
+                found="a batch without labels",
+                expected="labels",
+                fix="leave the term out, or label the images",
+            )
+        truth, valid = one_hot_label(label, logits.shape[1], self.head)
+        size = label.shape[2:]
+        # where nothing is known the discriminator sees zeros on both sides, for teacher and student alike
+        return torch.cat([truth, probabilities(resize(logits, size), self.head) * valid], 1).to(logits.dtype)
+
+
+def _bridge(features: Tensor, channels: int) -> nn.Module:
+    """A 1×1 convolution from the width of ``features`` to ``channels``; nothing where they agree."""
+    if features.shape[1] == channels:
+        return nn.Identity()
+    convolution = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}[features.ndim]
+    bridge = convolution(features.shape[1], channels, 1, bias=False).to(features)
+    # drawn from the shape alone: a student that equals its teacher gets the same bridge, and the term is zero
+    generator = torch.Generator().manual_seed(features.shape[1] * 65537 + channels)
+    with torch.no_grad():
+        draw = torch.randn(bridge.weight.shape, generator=generator, dtype=torch.float64)
+        bridge.weight.copy_(_orthogonal(draw))
+    return bridge
+
+
+def _orthogonal(weight: Tensor) -> Tensor:
+    """The nearest matrix with orthonormal rows or columns, in the shape of a 1×1 convolution's ``weight``."""
+    u, _, v = torch.linalg.svd(weight.flatten(1), full_matrices=False)
+    return (u @ v).view_as(weight)

@@ -1,0 +1,47 @@
+"""The supervised loss that the student alone, the teacher and the distilled student share."""
+
+from __future__ import annotations
+
+from monai.losses import DiceLoss
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdseg.losses.base import Head, masked_mean, one_hot_label, probabilities
+
+__all__ = ["SegmentationLoss"]
+
+
+class SegmentationLoss(nn.Module):
+    """``dice_weight · Dice + cross_entropy_weight · cross-entropy``, blind to voxels with the label 255.
+
+    The Dice part is MONAI's, on probabilities and labels that are zeroed where ignored: its own ``ignore_index``
+    (1.6.1) still lets ignored voxels into the sums when the sentinel is outside the classes.
+
+    Args:
+        head: "softmax" (label ``B1H[WD]`` of class numbers) or "sigmoid" (binary maps ``BKH[WD]``).
+        dice_weight: weight of the soft Dice loss (classes averaged, background included for softmax heads).
+        cross_entropy_weight: weight of the cross-entropy, mean over voxels that count.
+
+    Example:
+        >>> import torch
+        >>> loss = SegmentationLoss("sigmoid")
+        >>> bool(loss(torch.full((1, 1, 4, 4), 20.0), torch.ones(1, 1, 4, 4)) < 1e-4)
+        True
+    """
+
+    def __init__(self, head: Head = "softmax", dice_weight: float = 1.0, cross_entropy_weight: float = 1.0) -> None:
+        super().__init__()
+        self.head: Head = head
+        self.dice_weight = dice_weight
+        self.cross_entropy_weight = cross_entropy_weight
+        self.dice = DiceLoss()
+
+    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        """The loss as a scalar for ``logits`` ``BKH[WD]``; zero where every voxel is ignored."""
+        target, valid = one_hot_label(label, logits.shape[1], self.head)
+        if self.head == "softmax":
+            entropy = -(F.log_softmax(logits, 1) * target).sum(1, keepdim=True)
+        else:
+            entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        dice = self.dice(probabilities(logits, self.head) * valid, target * valid)
+        return self.dice_weight * dice + self.cross_entropy_weight * masked_mean(entropy, valid)
