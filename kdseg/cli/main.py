@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from kdseg._version import __version__
-from kdseg.errors import UserError
+from kdseg.errors import user_error_in
 
 COMMANDS = {
     "prepare": "make a data list from a folder of images and masks, and check every case",
@@ -59,11 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        print(f"kdseg {arguments.command}: {kind}{error}", file=sys.stderr)
-        if kind:
-            print("This was not foreseen; run the command again with --debug for the traceback.", file=sys.stderr)
-        return 1 if kind else 2
+        expected = user_error_in(error)
+        if expected is not None:
+            print(f"kdseg {arguments.command}: {expected}", file=sys.stderr)
+            return 2
+        print(f"kdseg {arguments.command}: {type(error).__name__}: {error}", file=sys.stderr)
+        print("This was not foreseen; run the command again with --debug for the traceback.", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

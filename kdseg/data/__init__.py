@@ -1,0 +1,27 @@
+"""Readers of images and masks, data lists and folds, and the preparation and checking of data sets."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# name -> module; loaded when first used, because the readers bring MONAI and torch with them
+_EXPORTS = {
+    "AngiogramReader": "angiogram_reader",
+    "MaskReader": "angiogram_reader",
+    "check_cases": "check",
+    "content_hash": "files",
+    "TolerantDataset": "folder",
+    "find_images": "folder",
+    "load_datalist": "datalist",
+    "save_datalist": "datalist",
+    "split_by_patient": "datalist",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)

@@ -1,6 +1,6 @@
 """Taps, methods, the teacher and the distiller."""
 
-from kdseg.distill.build import build_method
+from kdseg.distill.build import build_method, describe_method
 from kdseg.distill.distiller import Distiller
 from kdseg.distill.methods import LOSSES, METHODS, needs_labels
 from kdseg.distill.taps import TapRecorder, tap_paths
@@ -16,6 +16,7 @@ __all__ = [
     "Teacher",
     "Term",
     "build_method",
+    "describe_method",
     "load_weights",
     "needs_labels",
     "tap_paths",

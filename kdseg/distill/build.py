@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kdseg.distill.methods import LOSSES, METHODS
+from kdseg.distill.methods import LOSSES, METHODS, needs_labels
 from kdseg.distill.terms import Method, Term
 from kdseg.errors import UserError, suggestion
 from kdseg.losses import DistillationLoss
 from kdseg.losses.base import Head
 
-__all__ = ["build_method", "make_loss"]
+__all__ = ["build_method", "describe_method", "make_loss"]
 
 _TERM_SETTINGS = ("weight", "taps", "teacher_taps")
 
@@ -96,3 +96,23 @@ def _tuple(taps: str | Sequence[str]) -> tuple[str, ...]:
 def make_loss(term: Term, head: Head) -> DistillationLoss:
     """The loss of a term as a module, for a softmax or a sigmoid head."""
     return LOSSES[term.loss](head=head, **term.settings)
+
+
+def describe_method(name: str) -> dict[str, Any]:
+    """What ``kdseg methods --json`` tells of a method: name, terms, taps, extra parts, labels, paper, standing.
+
+    Example:
+        >>> describe_method("kd")["taps"]
+        ['logits']
+    """
+    method = METHODS[name]
+    losses = [LOSSES[term.loss] for term in method.terms.values()]
+    return {
+        "name": name,
+        "terms": {key: {"loss": term.loss, "weight": term.weight} for key, term in method.terms.items()},
+        "taps": list(dict.fromkeys(tap for t in method.terms.values() for tap in (*t.taps, *(t.teacher_taps or ())))),
+        "extra_parts": list(dict.fromkeys(part for loss in losses for part in loss.extra_parts)),
+        "needs_labels": needs_labels(method),
+        "paper": method.paper,
+        "standing": method.standing,
+    }

@@ -100,10 +100,16 @@ class Distiller(nn.Module):
                 expected="the same classes",
                 fix="give both networks the same out_channels",
             )
+        paths = tap_paths(self.teacher.network, self.teacher.named_taps)
+        modules = {path: module for path, module in self.teacher.network.named_modules() if path}
         for name, term in self._terms():
             route_s, route_t = self.routes[name]
+            term.see_teacher([modules.get(paths.get(tap, "")) for tap in route_t])
             term.build([taps_s[tap] for tap in route_s], [taps_t[tap] for tap in route_t])
             term.to(device)
+        for _, adversary in self.adversaries():
+            # switched on for its own step alone: the student's optimiser and a DDP wrapper then pass it over
+            adversary.discriminator.requires_grad_(False)
 
     @property
     def student(self) -> nn.Module:
@@ -146,8 +152,7 @@ class Distiller(nn.Module):
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """What the student's optimiser trains: the student and the adapters, not the discriminators."""
-        apart = {id(p) for _, term in self.adversaries() for p in term.discriminator.parameters()}
-        return [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def _terms(self) -> Iterator[tuple[str, DistillationLoss]]:
         for name, term in self.terms.items():

@@ -1,0 +1,22 @@
+"""Ignite handlers: all that happens around the training step."""
+
+from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, fingerprint
+from kdseg.handlers.epoch_log import EpochLog
+from kdseg.handlers.progress import Progress
+from kdseg.handlers.reproducible import ReproducibleEpochs
+from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
+from kdseg.handlers.teacher_check import TeacherCheck
+
+__all__ = [
+    "BestModel",
+    "DiscriminatorStep",
+    "EpochLog",
+    "GradientClipping",
+    "Progress",
+    "ReproducibleEpochs",
+    "StopEarly",
+    "TeacherCheck",
+    "TermWatch",
+    "TrainingCheckpoint",
+    "fingerprint",
+]

@@ -55,6 +55,8 @@ class AdversarialLoss(DistillationLoss):
         head: "softmax" or "sigmoid".
     """
 
+    zero_when_equal = False
+    extra_parts = ("discriminator",)
     discriminator: nn.Module
 
     def __init__(self, objective: Objective = "wgan-gp", penalty: float = 10.0, head: Head = "softmax") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +31,15 @@ IGNORED = 255
 class DistillationLoss(nn.Module):
     """A term of a distillation method: compares taps of the student with taps of the teacher.
 
-    Subclasses say with class attributes what they need, so that a method is checked before training starts:
-    ``needs_labels`` (the label map enters the formula) and ``smallest_batch`` (relations between images).
+    Subclasses say with class attributes what they need and promise; every call is checked against the first two:
+
+    - ``needs_labels``: the label map enters the formula;
+    - ``smallest_batch``: images that a batch must have, for relations between images;
+    - ``zero_when_equal``: the smallest value is 0, and taken where the student equals the teacher;
+    - ``batch_invariant``: a batch in which every image comes twice has the same value (means over images, not sums or
+      relations between images);
+    - ``extra_parts``: what it brings along beside the two networks, for the table of methods.
+
     Parts whose shape depends on the taps (adapters, discriminators) are made in :meth:`build`, from one probe forward.
 
     Args:
@@ -41,6 +48,9 @@ class DistillationLoss(nn.Module):
 
     needs_labels: bool = False
     smallest_batch: int = 1
+    zero_when_equal: bool = True
+    batch_invariant: bool = True
+    extra_parts: tuple[str, ...] = ()
 
     def __init__(self, head: Head = "softmax") -> None:
         super().__init__()
@@ -52,6 +62,15 @@ class DistillationLoss(nn.Module):
                 fix=suggestion(str(head), ["softmax", "sigmoid"]),
             )
         self.head: Head = head
+        # a hook, so that no loss can forget it
+        self.register_forward_pre_hook(_check_call, with_kwargs=True)
+
+    def see_teacher(self, modules: Sequence[nn.Module | None]) -> None:
+        """Called before :meth:`build` with the teacher's modules whose outputs are the taps.
+
+        For losses that read the teacher's weights, as OFD its normalisation layers. None stands for a tap that is no
+        module's output (the logits, a module's input). A loss must not keep the modules: it would save them as its own.
+        """
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
         """Make the parts whose shapes come from the taps. Called once, with the taps of a probe forward."""
@@ -65,6 +84,27 @@ class DistillationLoss(nn.Module):
             label: ``B1H[WD]`` label map (softmax head) or ``BKH[WD]`` binary maps (sigmoid head), 255 where ignored.
         """
         raise NotImplementedError
+
+
+def _check_call(loss: nn.Module, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Refuse a batch that is too small for the loss, or without the labels that it needs."""
+    assert isinstance(loss, DistillationLoss)
+    student = positional[0] if positional else named["student"]
+    label = positional[2] if len(positional) > 2 else named.get("label")
+    if loss.needs_labels and label is None:
+        raise UserError(
+            f"the term {type(loss).__name__}",
+            found="a batch without labels",
+            expected="labels, 255 where they are not known",
+            fix="set the term's weight to 0, or label the images",
+        )
+    if len(student[0]) < loss.smallest_batch:
+        raise UserError(
+            f"the term {type(loss).__name__}",
+            found=f"a batch of {len(student[0])}",
+            expected=f"a batch of {loss.smallest_batch} images or more, since it relates images to one another",
+            fix="raise batch_size, drop the last incomplete batch, or set the term's weight to 0",
+        )
 
 
 def probabilities(logits: Tensor, head: Head) -> Tensor:

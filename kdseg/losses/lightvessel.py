@@ -59,6 +59,8 @@ class FeatureSimilarityLoss(DistillationLoss):
     The taps are pairs: ``enc1, dec1, enc2, dec2, …``. A teacher's map of another size is resized to the student's.
     """
 
+    extra_parts = ("1×1 convolutions where widths differ",)
+
     def __init__(self, similarity: Similarity = "symmetric", head: Head = "softmax") -> None:
         super().__init__(head)
         if similarity not in SIMILARITIES:
@@ -113,7 +115,8 @@ class AdversarialSimilarityLoss(AdversarialLoss):
     """ASD: a patch discriminator on annotation and prediction together; real is the teacher's, fake the student's.
 
     ``D`` sees the one-hot annotation beside the probabilities, ``B 2K H[WD]``; the student minimises
-    ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan). The discriminator is MONAI's PatchDiscriminator with instance
+    ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan). The discriminator is MONAI's PatchDiscriminator
+    with instance
     normalisation: batch statistics would couple the images that the gradient penalty takes one by one.
 
     Args:
@@ -152,13 +155,7 @@ class AdversarialSimilarityLoss(AdversarialLoss):
 
     def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
         logits = taps[0]
-        if label is None:
-            raise UserError(
-                "term asd",
-                found="a batch without labels",
-                expected="labels",
-                fix="leave the term out, or label the images",
-            )
+        assert label is not None, "the call is checked: needs_labels"
         truth, valid = one_hot_label(label, logits.shape[1], self.head)
         size = label.shape[2:]
         # where nothing is known the discriminator sees zeros on both sides, for teacher and student alike

@@ -1,8 +1,29 @@
 """Teachers and students that MONAI lacks, and where the taps of any network are."""
 
+from kdseg.networks.count import count_conv_parameters, count_macs, count_parameters
+from kdseg.networks.enet import ENet
+from kdseg.networks.erfnet import ERFNet
+from kdseg.networks.fanet import FANet
+from kdseg.networks.mobile_unet import MobileUNet
+from kdseg.networks.registry import NETWORKS, NetworkEntry, build_network
 from kdseg.networks.separable_unet import SeparableUNet
 from kdseg.networks.taps import find_taps
 from kdseg.networks.thin_unet import ThinUNet
 from kdseg.networks.tiny_unet import TinyUNet
 
-__all__ = ["SeparableUNet", "ThinUNet", "TinyUNet", "find_taps"]
+__all__ = [
+    "NETWORKS",
+    "ENet",
+    "ERFNet",
+    "FANet",
+    "MobileUNet",
+    "NetworkEntry",
+    "SeparableUNet",
+    "ThinUNet",
+    "TinyUNet",
+    "build_network",
+    "count_conv_parameters",
+    "count_macs",
+    "count_parameters",
+    "find_taps",
+]

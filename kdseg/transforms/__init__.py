@@ -1,0 +1,6 @@
+"""Transforms that MONAI lacks."""
+
+from kdseg.transforms.histogram import ContrastLimitedHistogramEqualisation, ContrastLimitedHistogramEqualisationd
+from kdseg.transforms.save_mask import SaveMaskd
+
+__all__ = ["ContrastLimitedHistogramEqualisation", "ContrastLimitedHistogramEqualisationd", "SaveMaskd"]

@@ -1,5 +1,11 @@
-"""Phantom angiograms: seeded pictures of made-up hearts, for the demo and for tests."""
+"""Phantom angiograms: seeded pictures of made-up hearts with their vessel masks, for the demo and for tests.
 
-from kdseg.data.phantom.angiogram import Angiogram, acquire, make_phantom
+The way of a picture: a tree on the heart's surface (``vessels``), its shadow under a C-arm (``projection``), the chest
+around it (``anatomy``), the detector and its noise (``detector``), all together (``angiogram``); then files (``dicom``,
+``dataset``). docs/phantom.md says how near this comes to real angiograms.
+"""
 
-__all__ = ["Angiogram", "acquire", "make_phantom"]
+from kdseg.data.phantom.angiogram import make_phantom
+from kdseg.data.phantom.dataset import write_phantom_set
+
+__all__ = ["make_phantom", "write_phantom_set"]

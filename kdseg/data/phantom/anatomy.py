@@ -1,4 +1,4 @@
-"""What lies around the vessels in a chest: lungs, heart, diaphragm, spine, ribs, and the catheter. All as attenuation, ``HW``."""
+"""What lies around the vessels in a chest: lungs, heart, diaphragm, spine, ribs, catheter. As attenuation, ``HW``."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def chest(rng: np.random.Generator, arm: CArm) -> Floats:
     body += rng.uniform(0.04, 0.16) * clouds(rng, size, size / 24.0)
     body += rng.uniform(0.003, 0.013) * _grain(rng, size)
     # the heart stands out against the lungs; its wall moves while a frame is taken, so its edge is soft
-    body += smooth(heart_chords(arm), size / rng.uniform(40.0, 110.0)) * rng.uniform(0.002, 0.011)
+    body += smooth(heart_chords(arm), size / rng.uniform(20.0, 70.0)) * rng.uniform(0.001, 0.008)
     if rng.random() < 0.65:
         body += _diaphragm(rng, across, down, size)
     body += _spine(rng, arm, across, down)
@@ -82,7 +82,9 @@ def _spine(rng: np.random.Generator, arm: CArm, across: Floats, down: Floats) ->
     tilt = rng.uniform(-0.12, 0.12)
     away = (across - (column[0] / arm.size - 0.5) - tilt * down) / (17.0 * scale[0] / arm.size)
     height = 26.0 * scale[0] / arm.size
-    vertebrae = 0.75 + 0.25 * np.tanh(3.0 * np.cos(2.0 * np.pi * (down - tilt * across) / height + rng.uniform(0.0, 6.3)))
+    vertebrae = 0.75 + 0.25 * np.tanh(
+        3.0 * np.cos(2.0 * np.pi * (down - tilt * across) / height + rng.uniform(0.0, 6.3))
+    )
     return rng.uniform(0.1, 0.4) * vertebrae / (1.0 + np.exp(np.clip((np.abs(away) - 1.0) * 8.0, -30.0, 30.0)))
 
 
@@ -92,7 +94,7 @@ def _ribs(rng: np.random.Generator, across: Floats, down: Floats) -> Floats:
     along, over = across * np.cos(turn) - down * np.sin(turn), across * np.sin(turn) + down * np.cos(turn)
     slant, bend = rng.uniform(-0.6, 0.6), rng.uniform(-0.5, 0.5)
     width, gap = rng.uniform(0.035, 0.06), rng.uniform(0.2, 0.34)
-    shift, strength = rng.uniform(0.0, gap), rng.uniform(0.02, 0.13)
+    shift, strength = rng.uniform(0.0, gap), rng.uniform(0.015, 0.08)
     offset = over - slant * along - bend * along**2 - shift
     away = np.abs((offset + gap / 2.0) % gap - gap / 2.0) / width
     plate = 1.0 / (1.0 + np.exp(np.clip((away - 1.0) * 14.0, -30.0, 30.0)))

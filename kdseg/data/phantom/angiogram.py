@@ -69,18 +69,20 @@ def acquire(rng: np.random.Generator, tree: Tubes, size: int, frames: int = 1) -
     detector = draw_detector(rng)
     still = chest(rng, arm) + _catheter(rng, tree, arm)
     # diluted iodine, per mm of vessel; the blush is contrast in vessels too fine to be drawn
-    absorption, blush = rng.uniform(0.05, 0.13), rng.uniform(0.0, 0.012)
-    fill_speed = float(np.quantile(tree.distances, 0.97)) + 10.0
-    greys = []
+    absorption, blush = rng.uniform(0.04, 0.11), rng.uniform(0.0, 0.012)
+    # the front reaches the last visible vessel with the last frame, and the bolus grows denser until then
+    reach = float(np.quantile(tree.distances, 0.97)) + 10.0
+    exposures = []
     for frame in range(1, frames + 1):
-        filling = _filling(tree, fill_speed * frame / frames) if frames > 1 else np.ones(tree.radii.size)
+        share = frame / frames
+        filling = _filling(tree, reach * share) * (0.6 + 0.4 * share) if frames > 1 else np.ones(tree.radii.size)
         beat = 0.02 * np.sin(2.0 * np.pi * (frame - frames) / 6.0)
         moved = tree._replace(points=tree.points * (1.0 + beat))
         contrast = thickness(moved, arm, filling)
         attenuation = still + absorption * contrast + blush * gaussian_filter(contrast, size / 40.0)
-        greys.append(detector.display(detector.expose(rng, attenuation, aperture), aperture))
+        exposures.append(detector.expose(rng, attenuation, aperture))
     mask = visible_mask(tree, arm, VISIBLE_RADIUS) & (aperture > 0.5)
-    return Angiogram(np.stack(greys).astype(np.float32), mask, arm)
+    return Angiogram(detector.display(exposures, aperture).astype(np.float32), mask, arm)
 
 
 def _aim(rng: np.random.Generator, tree: Tubes, size: int) -> CArm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,24 +53,29 @@ class Detector:
         counts = rng.poisson(exposure * self.photons) / self.photons
         return gaussian_filter(counts, self.spread)
 
-    def display(self, exposure: Floats, aperture: Floats) -> Floats:
-        """Grey values ``HW`` between 0 (black) and 1, as the machine shows them."""
+    def display(self, exposures: Sequence[Floats], aperture: Floats) -> Floats:
+        """Grey values ``FHW`` between 0 (black) and 1, as the machine shows them: one window for all frames."""
+        greys = np.stack([self._grey(exposure, aperture) for exposure in exposures])
+        low, high = np.quantile(greys[:, aperture > 0.5], [0.002, 0.995])
+        dark, bright = self.margins
+        return np.clip(dark + (greys - low) / (high - low) * (1.0 - dark - bright), dark / 4.0, 1.0)
+
+    def _grey(self, exposure: Floats, aperture: Floats) -> Floats:
+        """One exposure after the detector's curve and the machine's picture processing, ``HW``, any range."""
         safe = np.maximum(exposure, 2e-3)
-        grey = np.log(safe) if self.curve == "log" else safe**self.exponent
+        grey: Floats = np.log(safe) if self.curve == "log" else safe**self.exponent
         open_field = aperture > 0.5
         width = grey.shape[0] / 14.0
-        shades = smooth(np.where(open_field, grey, 0.0), width) / np.maximum(smooth(open_field * 1.0, width), 0.05)
-        grey = grey - np.where(open_field, self.harmonise * (shades - shades[open_field].mean()), 0.0)
-        grey = grey + self.sharpen * (grey - gaussian_filter(grey, 2.0))
-        low, high = np.quantile(grey[open_field], [0.002, 0.995])
-        dark, bright = self.margins
-        return np.clip(dark + (grey - low) / (high - low) * (1.0 - dark - bright), dark / 4.0, 1.0)
+        share = np.maximum(smooth(open_field.astype(np.float64), width), 0.05)
+        shades: Floats = smooth(grey * open_field, width) / share
+        grey = grey - np.where(open_field, self.harmonise * (shades - np.mean(shades[open_field])), 0.0)
+        return grey + self.sharpen * (grey - gaussian_filter(grey, 2.0))
 
 
 def draw_detector(rng: np.random.Generator) -> Detector:
     """A detector of any age: image intensifier or flat panel, low or high dose, plain or worked-over display."""
     return Detector(
-        photons=float(np.exp(rng.uniform(np.log(2000.0), np.log(20000.0)))),
+        photons=float(np.exp(rng.uniform(np.log(3000.0), np.log(30000.0)))),
         blur=rng.uniform(0.4, 0.9),
         spread=rng.uniform(0.4, 0.8),
         scatter=rng.uniform(0.2, 1.0),
@@ -83,7 +89,7 @@ def draw_detector(rng: np.random.Generator) -> Detector:
 
 
 def collimator(rng: np.random.Generator, size: int) -> Floats:
-    """Share of the beam ``HW`` that is let through: a round intensifier, straight shutters or an open field, and vignetting."""
+    """Share of the beam ``HW`` that is let through: by a round intensifier, shutters or an open field."""
     pixel = np.arange(size) / size - 0.5
     across, down = np.meshgrid(pixel, pixel)
     kind = rng.choice(["round", "shutters", "open"], p=[0.4, 0.25, 0.35])

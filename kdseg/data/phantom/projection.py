@@ -57,9 +57,9 @@ class CArm:
 def thickness(tubes: Tubes, arm: CArm, filling: Floats | None = None) -> Floats:
     """Millimetres of contrast along each ray, ``HW``; where vessels overlap their thicknesses add up.
 
-    A tube is a row of discs: sweeping a flat disc of radius ``r`` along a projected line leaves ``2·sqrt(r² - d²)`` at the distance
-    ``d`` from it, which is the chord of a cylinder; a piece that runs along the ray deposits its length on fewer pixels, which is
-    its foreshortening.
+    A tube is a row of discs: sweeping a flat disc of radius ``r`` along a projected line leaves ``2·sqrt(r² - d²)`` at
+    the distance ``d`` from it, which is the chord of a cylinder; a piece that runs along the ray deposits its length on
+    fewer pixels, which is its foreshortening.
 
     Args:
         tubes: the vessels, ``N`` elements.
@@ -71,16 +71,14 @@ def thickness(tubes: Tubes, arm: CArm, filling: Floats | None = None) -> Floats:
     return _stamp(column, row, tubes.radii * scale, weights, arm.size)
 
 
-def visible_mask(tubes: Tubes, arm: CArm, smallest: float, filling: Floats | None = None) -> NDArray[np.bool_]:
+def visible_mask(tubes: Tubes, arm: CArm, smallest: float) -> NDArray[np.bool_]:
     """Pixels ``HW`` whose centre lies in the projection of a vessel that a reader would mark.
 
-    Vessels count from ``smallest`` mm of nominal radius, or one pixel of radius where the detector is coarser, and where at least a
-    third of the contrast has arrived. A stenosis stays in the mask, as narrow as it is.
+    Vessels count from ``smallest`` mm of nominal radius, or 0.6 pixel of radius where the detector is coarser. A
+    stenosis stays in the mask, as narrow as it is.
     """
     column, row, scale = arm.project(tubes.points)
-    kept = (tubes.nominal_radii >= smallest) & (tubes.nominal_radii * scale >= 1.0)
-    if filling is not None:
-        kept &= filling >= 1.0 / 3.0
+    kept = (tubes.nominal_radii >= smallest) & (tubes.nominal_radii * scale >= 0.6)
     # at least 0.8 pixel, so that a tight stenosis does not break the vessel in two
     radii = np.maximum(tubes.radii * scale, 0.8)[kept]
     return _stamp(column[kept], row[kept], radii, np.ones(radii.size), arm.size, sharp=True) > 0.0
@@ -111,9 +109,7 @@ def _stamp(column: Floats, row: Floats, radii: Floats, weights: Floats, size: in
         offsets = np.arange(-half, half + 1)
         columns = np.rint(column[chosen]).astype(int)[:, None] + offsets
         rows = np.rint(row[chosen]).astype(int)[:, None] + offsets
-        away = np.sqrt(
-            (rows - row[chosen, None])[:, :, None] ** 2 + (columns - column[chosen, None])[:, None, :] ** 2
-        )
+        away = np.sqrt((rows - row[chosen, None])[:, :, None] ** 2 + (columns - column[chosen, None])[:, None, :] ** 2)
         radius = radii[chosen, None, None]
         if sharp:
             cover = (away <= radius).astype(np.float64)

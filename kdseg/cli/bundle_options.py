@@ -1,0 +1,41 @@
+"""What the commands that run a bundle share: their options, and the settings that these stand for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from kdseg.configuration import parse_setting
+
+__all__ = ["add_bundle_arguments", "bundle_settings"]
+
+
+def add_bundle_arguments(parser: argparse.ArgumentParser, datalist: bool = True) -> None:
+    """The bundle, the data list, the output folder, and ``--set`` for every other key of the configuration."""
+    parser.add_argument("bundle", help="folder of a bundle, or the name of one that comes with kdseg")
+    if datalist:
+        parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
+        parser.add_argument("--fold", type=int, help="validate on this fold, train on the others")
+    parser.add_argument("--output-dir", help="where results go")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help="change any key of the configuration, for instance --set epochs=100 (may be repeated)",
+    )
+
+
+def bundle_settings(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Configuration key → value of the options that were given; ``--set`` wins."""
+    settings: dict[str, Any] = {}
+    for name in ("datalist", "fold", "output_dir", *names):
+        value = getattr(arguments, name, None)
+        if value is not None:
+            settings[name] = value
+    if arguments.device is not None:
+        settings["device"] = f"$torch.device('{arguments.device}')"
+    settings.update(parse_setting(text) for text in arguments.settings)
+    return settings

@@ -1,0 +1,26 @@
+"""``kdseg distill``: the student with the help of a teacher."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from kdseg.cli.bundle_options import add_bundle_arguments
+
+    add_bundle_arguments(parser)
+    parser.add_argument("--method", help="name of a method; kdseg methods lists them")
+    parser.add_argument("--teacher", required=True, help="the teacher's weights (model.pt of its training)")
+    parser.add_argument("--seed", type=int, help="seed of weights, batches and augmentation")
+    parser.add_argument("--epochs", type=int, help="length of the training")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from kdseg.cli.bundle_options import bundle_settings
+    from kdseg.configuration import bundle_folder, run_bundle
+
+    folder = bundle_folder(arguments.bundle)
+    run_bundle(folder, ["train", "distill"], bundle_settings(arguments, "method", "teacher", "seed", "epochs"))
+    return 0

@@ -1,0 +1,46 @@
+"""``kdseg evaluate``: a trained network on the test cases."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from kdseg.cli.bundle_options import add_bundle_arguments
+
+    add_bundle_arguments(parser)
+    parser.add_argument("--checkpoint", help="weights to measure; by default model.pt of --output-dir")
+    parser.add_argument("--section", help="section of the data list; test by default")
+    parser.add_argument("--teacher-network", action="store_true", help="the weights are the teacher's")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from kdseg.cli.bundle_options import bundle_settings
+    from kdseg.configuration import bundle_folder, run_bundle
+
+    layers = ["train", *(["train_teacher"] if arguments.teacher_network else []), "evaluate"]
+    settings = bundle_settings(arguments, "checkpoint", "section")
+    workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
+    folder = workflow.parser.get_parsed_content("evaluation_dir")
+    with open(f"{folder}/summary.json", encoding="utf-8") as stream:
+        summary = json.load(stream)
+    if arguments.json:
+        print(json.dumps(summary))
+        return 0
+    from kdseg.experiments.table import text_table
+
+    rows = [
+        [name, _rounded(entry["mean"]), _rounded(entry["sd"]), entry["count"]]
+        for name, entry in summary["metrics"].items()
+    ]
+    print(text_table(rows, ["metric", "mean", "sd", "cases"]))
+    print(f"each case: {folder}/cases.csv")
+    return 0
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,67 @@
+"""``kdseg networks``: the networks that can be built by name, their sizes, their cost, their taps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from kdseg.errors import UserError
+
+__all__ = ["add_arguments", "describe_networks", "run"]
+
+SIZE = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    rows = describe_networks()
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    print(f"{'name':<20} {'dims':<5} {'in>out':<7} {'parameters':>11} {'in convs':>11} {'GMAC':>8}  taps")
+    for row in rows:
+        dims = ",".join(str(dims) for dims in row["spatial_dims"])
+        channels = f"{row['in_channels']}>{row['out_channels']}"
+        sizes = f"{row['params']:>11,} {row['conv_params']:>11,} {row['macs'] / 1e9:>8.3f}"
+        print(f"{row['name']:<20} {dims:<5} {channels:<7} {sizes}  {' '.join(row['taps'])}")
+    print(f"\nIn 2-D; multiply-accumulates of one {SIZE}×{SIZE} image. --json lists the module path of each tap.")
+    return 0
+
+
+def describe_networks() -> list[dict[str, Any]]:
+    """One row for each network, in 2-D, with the channels at which its size is published.
+
+    A network that needs a package which is not installed is named on stderr and left out.
+    """
+    # torch is slow to import: only when the command runs
+    from kdseg.networks.count import count_conv_parameters, count_macs, count_parameters
+    from kdseg.networks.registry import NETWORKS, build_network
+    from kdseg.networks.taps import find_taps
+
+    rows = []
+    for name, entry in NETWORKS.items():
+        in_channels, out_channels = entry.published_channels
+        try:
+            network = build_network(name, 2, in_channels, out_channels)
+        except UserError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        rows.append(
+            {
+                "name": name,
+                "spatial_dims": list(entry.spatial_dims),
+                "standing": entry.standing,
+                "in_channels": in_channels,
+                "out_channels": out_channels,
+                "params": count_parameters(network),
+                "conv_params": count_conv_parameters(network),
+                "macs": count_macs(network, (1, in_channels, SIZE, SIZE)),
+                "taps": find_taps(network),
+            }
+        )
+    return rows

@@ -1,0 +1,154 @@
+"""Bundle configurations: found, composed and run as ``python -m monai.bundle run`` does, with every key checked."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdseg.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    from monai.bundle import ConfigWorkflow
+
+__all__ = ["bundle_folder", "calling_config", "check_keys", "parse_setting", "run_bundle", "shipped_bundles"]
+
+# what MONAI and its consumers look for by name, whether or not the configuration itself refers to it
+_KNOWN = {"_desc_", "_meta_", "_requirements_", "imports", "initialize", "run", "finalize", "bundle_root", "device"}
+_KNOWN |= {"dataset_dir", "dataset", "dataset_data", "evaluator", "inferer", "handlers", "key_metric", "train", "validate"}
+_KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """Name → folder of the bundles that come with kdseg, from a checkout or from an installed wheel.
+
+    Example:
+        >>> "coronary_angiogram" in shipped_bundles()
+        True
+    """
+    here = Path(__file__).parent
+    for root in (here / "_bundles", here.parent / "bundles"):
+        found = {path.parents[1].name: path.parents[1] for path in sorted(root.glob("*/configs/metadata.json"))}
+        if found:
+            return found
+    return {}
+
+
+def bundle_folder(name_or_folder: str | Path) -> Path:
+    """The folder of a bundle, given as a folder or by the name of a shipped one.
+
+    Raises:
+        UserError: when it is neither.
+    """
+    folder = Path(name_or_folder)
+    if (folder / "configs" / "train.json").is_file() or (folder / "configs" / "inference.json").is_file():
+        return folder
+    shipped = shipped_bundles()
+    if str(name_or_folder) in shipped:
+        return shipped[str(name_or_folder)]
+    expected = f"the folder of a bundle (with configs/train.json), or one of {', '.join(shipped)}"
+    fix = suggestion(Path(name_or_folder).name, shipped)
+    raise UserError("bundle", found=repr(str(name_or_folder)), expected=expected, fix=fix)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split ``key=value``; the value is JSON where it can be read as such, else text.
+
+    Raises:
+        UserError: when there is no "=".
+
+    Example:
+        >>> parse_setting("epochs=3"), parse_setting("method=kd")
+        (('epochs', 3), ('method', 'kd'))
+    """
+    key, mark, value = text.partition("=")
+    if not mark or not key:
+        raise UserError("--set", found=repr(text), expected="key=value", fix="for instance --set epochs=100")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def run_bundle(
+    folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train"
+) -> ConfigWorkflow:
+    """Compose ``configs/<layer>.json`` from left to right, change ``settings``, and run; the workflow that has run.
+
+    The same as ``python -m monai.bundle run --config_file "[…]" --key value …``.
+
+    Args:
+        folder: of the bundle.
+        layers: names of configuration files without ``.json``: ``["train", "distill"]``.
+        settings: configuration key → value.
+        kind: "train" or "infer".
+
+    Raises:
+        UserError: when a layer is not there.
+    """
+    files = [folder / "configs" / f"{layer}.json" for layer in layers]
+    for file in files:
+        if not file.is_file():
+            there = sorted(path.stem for path in (folder / "configs").glob("*.json"))
+            fix = suggestion(file.stem, there)
+            raise UserError(folder, found=f"no configs/{file.name}", expected=", ".join(there), fix=fix)
+    # MONAI warns at every start that a configuration can run code: the user named the bundle to be run
+    warnings.filterwarnings("ignore", message="parsing config_file")
+    from monai.bundle import ConfigWorkflow
+
+    workflow = ConfigWorkflow(config_file=[str(file) for file in files], workflow_type=kind, **settings)
+    workflow.initialize()
+    try:
+        workflow.run()
+    finally:
+        workflow.finalize()
+    return workflow
+
+
+def calling_config() -> dict[str, Any] | None:
+    """The merged bundle configuration, overrides included, that is building the caller; ``None`` outside of one.
+
+    MONAI hands its configuration to nothing that it builds, and the command line does not tell it (argument files,
+    commands and tests compose configurations too). The parser is on the call stack whichever way it was started.
+    """
+    from monai.bundle import ConfigParser
+
+    frame = inspect.currentframe()
+    while frame is not None:
+        parser = frame.f_locals.get("self")
+        if isinstance(parser, ConfigParser):
+            return dict(parser.get())
+        frame = frame.f_back
+    return None
+
+
+def check_keys(config: Mapping[str, Any] | None = None) -> None:
+    """Refuse top-level keys that nothing in the configuration refers to: a mistyped ``--epoch`` would change nothing.
+
+    Args:
+        config: the merged configuration; the one that is being run when it is left out.
+
+    Raises:
+        UserError: for the first such key, with the near name.
+
+    Example:
+        >>> check_keys({"epochs": 3, "epoch": 4, "train": {"max_epochs": "@epochs"}})
+        Traceback (most recent call last):
+        ...
+        kdseg.errors.UserError: epoch: found a setting that nothing uses; expected one of epochs. To mend it: did you mean 'epochs'?
+    """
+    config = calling_config() if config is None else config
+    if config is None:
+        return
+    used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(config, default=str)))
+    for key, value in config.items():
+        # definitions of components may wait for an overlay, as teacher_def does in train.json
+        is_definition = isinstance(value, Mapping) and "_target_" in value
+        if key not in used and key not in _KNOWN and not is_definition:
+            known = sorted(used & set(config))
+            expected = f"one of {', '.join(known)}"
+            raise UserError(key, found="a setting that nothing uses", expected=expected, fix=suggestion(key, known))

@@ -1,0 +1,216 @@
+"""Finds angiograms and their vessel masks in the folder layouts that people have."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdseg.data.coco import read_coco, write_masks
+from kdseg.data.datalist import Record
+from kdseg.data.files import file_kind, file_stem
+from kdseg.errors import UserError
+
+__all__ = ["Found", "find_angiograms"]
+
+IMAGE_FOLDERS = {"images", "image", "imgs", "img", "dicom", "dicoms", "angiograms"}
+MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "ground_truth", "groundtruth", "annotations", "segmentations"}
+UNLABELLED_FOLDERS = {"unlabelled", "unlabeled"}
+SECTION_FOLDERS = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+LAYOUT_FOLDERS = IMAGE_FOLDERS | MASK_FOLDERS | UNLABELLED_FOLDERS | SECTION_FOLDERS.keys()
+MASK_STEM = re.compile(r"^(?P<stem>.+)[_-](gt|masks?|labels?|seg)$", re.IGNORECASE)
+# stands for the image or mask folder, so that images/7.png and masks/7.png have one key
+HERE = "*"
+
+Key = tuple[tuple[str, ...], str]
+
+
+@dataclass
+class Found:
+    """What a folder holds: records with absolute paths, what is wrong, and remarks that are no fault.
+
+    A record has "image", "label" (not if unlabelled), "case", and "section" where the folder is divided into
+    train/val/test, or "unlabelled". A problem has "case", "file" and "reason".
+    """
+
+    records: list[Record] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_angiograms(source: Path, masks_folder: Path) -> Found:
+    """Pair the images below ``source`` with their masks.
+
+    Layouts, which may be mixed and nested (a folder per patient, train/val/test folders, both):
+
+    - ``images/7.png`` and ``masks/7.png`` (or labels, gt, …; the suffix may differ), or ``7.png`` and ``masks/7.png``;
+    - ``7.png`` and ``7_gt.png`` (or _mask, _label, _seg) in one folder or in image and mask folders, as in DCA1;
+    - ``7.dcm`` and a picture or NIfTI mask ``7.png`` in one folder;
+    - ``unlabelled/``: images without masks, all of them wanted;
+    - COCO annotations beside ``images/``, as in ARCADE: polygons of all vessel classes are drawn into ``masks_folder``.
+
+    An image without a mask is a problem in a folder where others have one; elsewhere it is only remarked.
+
+    Args:
+        source: the folder to look through.
+        masks_folder: where drawn masks are written; only made when there are COCO annotations.
+
+    Raises:
+        UserError: when the folder is not there or has no images.
+    """
+    if not source.is_dir():
+        raise UserError(source, found="no such folder", expected="a folder of angiograms", fix="check the path")
+    files = [
+        path for path in sorted(source.rglob("*"), key=natural_order) if path.is_file() and not _hidden(path, source)
+    ]
+    found = Found()
+    drawn = _find_coco(source, files, masks_folder, found)
+    others = [path for path in files if path not in drawn and masks_folder not in path.parents and file_kind(path)]
+    if not others and not drawn:
+        raise UserError(
+            source,
+            found="no images",
+            expected="DICOM files, PNG, JPEG, TIFF, PGM, BMP pictures or NIfTI files",
+            fix="see docs/data.md for the layouts that are understood",
+        )
+    wanted = [path for path in others if not _words(path, source) & UNLABELLED_FOLDERS]
+    found.records += [{"image": str(path), "section": "unlabelled"} for path in others if path not in set(wanted)]
+    _pair(source, wanted, found)
+    _keep_published_split(source, found)
+    _name_cases(source, found.records)
+    return found
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """Sorts 2.png before 10.png."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]
+
+
+def folder_parts(path: Path, source: Path) -> list[str]:
+    """The folders between ``source`` and the file that are not merely part of a layout."""
+    return [part for part in path.relative_to(source).parent.parts if part.lower() not in LAYOUT_FOLDERS]
+
+
+def _hidden(path: Path, source: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(source).parts)
+
+
+def _words(path: Path, source: Path) -> set[str]:
+    return {part.lower() for part in path.relative_to(source).parent.parts}
+
+
+def _find_coco(source: Path, files: list[Path], masks_folder: Path, found: Found) -> set[Path]:
+    """Add the records of all COCO files; the images that they speak for."""
+    spoken_for: set[Path] = set()
+    for coco_file in (path for path in files if path.suffix.lower() == ".json"):
+        content = read_coco(coco_file)
+        if content is None:
+            continue
+        folders = (coco_file.parent.parent / "images", coco_file.parent / "images", coco_file.parent)
+        images = next((folder for folder in folders if folder.is_dir()), coco_file.parent)
+        within = coco_file.relative_to(source).with_suffix("")
+        masks, failed = write_masks(content, masks_folder / within)
+        spoken_for |= {images / Path(name).name for name in [*masks, *failed]}
+        if not masks:
+            found.notes.append(f"{within}.json annotates no vessels and is left aside")
+            continue
+        found.problems += [{"case": Path(name).stem, "file": name, "reason": reason} for name, reason in failed.items()]
+        found.records += [{"image": str(images / Path(name).name), "label": str(mask)} for name, mask in masks.items()]
+    return spoken_for
+
+
+def _pair(source: Path, files: list[Path], found: Found) -> None:
+    """Add the records of images and masks that are files of their own."""
+    masks: dict[Key, list[Path]] = {}
+    images: dict[Path, Key] = {}
+    for path in files:
+        parts, stem = _key(path, source)
+        suffixed = MASK_STEM.match(stem)
+        if _words(path, source) & MASK_FOLDERS or suffixed:
+            masks.setdefault((parts, suffixed["stem"] if suffixed else stem), []).append(path)
+        else:
+            images[path] = (parts, stem)
+    _take_pictures_beside_dicom(images, masks)
+    paired: dict[Path, list[Path]] = {}
+    for path, (parts, stem) in images.items():
+        # an image beside the masks folder, not in an images folder of its own
+        keys = [(parts, stem), *([((*parts, HERE), stem)] if HERE not in parts else [])]
+        paired[path] = next((masks[key] for key in keys if key in masks), [])
+    used = {mask for several in paired.values() for mask in several}
+    folders_with_pairs = {path.parent for path, several in paired.items() if several}
+    apart = []
+    for path, several in paired.items():
+        case = {"case": file_stem(path), "file": str(path.relative_to(source))}
+        if len(several) == 1:
+            found.records.append({"image": str(path), "label": str(several[0])})
+        elif several:
+            names = ", ".join(str(mask.relative_to(source)) for mask in several)
+            found.problems.append(case | {"reason": f"more than one mask: {names}"})
+        elif path.parent in folders_with_pairs:
+            found.problems.append(case | {"reason": "no mask"})
+        else:
+            apart.append(case["file"])
+    found.problems += [
+        {"case": file_stem(mask), "file": str(mask.relative_to(source)), "reason": "a mask without an image"}
+        for several in masks.values()
+        for mask in several
+        if mask not in used
+    ]
+    if apart:
+        names = ", ".join(apart[:3]) + (", …" if len(apart) > 3 else "")
+        found.notes.append(
+            f"{len(apart)} image(s) without masks left aside ({names}); to use them, put them into unlabelled/"
+        )
+
+
+def _key(path: Path, source: Path) -> Key:
+    parts = path.relative_to(source).parent.parts
+    return tuple(HERE if part.lower() in IMAGE_FOLDERS | MASK_FOLDERS else part for part in parts), file_stem(path)
+
+
+def _take_pictures_beside_dicom(images: dict[Path, Key], masks: dict[Key, list[Path]]) -> None:
+    """Where a DICOM file has no mask yet, the picture or NIfTI file of the same stem in its folder is the mask."""
+    dicom = {key for path, key in images.items() if file_kind(path) == "dicom" and key not in masks}
+    for path, key in list(images.items()):
+        if key in dicom and file_kind(path) != "dicom":
+            masks.setdefault(key, []).append(path)
+            del images[path]
+
+
+def _keep_published_split(source: Path, found: Found) -> None:
+    """Set "section" from train/val/test folders, when there are at least two of them."""
+    sections = {}
+    for record in found.records:
+        words = [part.lower() for part in Path(record["image"]).relative_to(source).parent.parts]
+        section = next((SECTION_FOLDERS[word] for word in words if word in SECTION_FOLDERS), None)
+        if section and record.get("section") != "unlabelled":
+            sections[record["image"]] = section
+    if len(set(sections.values())) > 1:
+        for record in found.records:
+            if record["image"] in sections:
+                record["section"] = sections[record["image"]]
+        found.notes.append("the folders' own division into " + ", ".join(sorted(set(sections.values()))) + " is kept")
+
+
+def _name_cases(source: Path, records: list[Record]) -> None:
+    """Name each case by its stem; with its folders where stems repeat; with its suffix where even that repeats."""
+
+    def with_folders(path: Path) -> str:
+        parts = [part for part in path.relative_to(source).parent.parts if part.lower() not in IMAGE_FOLDERS]
+        return "_".join([*parts, file_stem(path)])
+
+    paths = [Path(record["image"]) for record in records]
+    stems = Counter(file_stem(path) for path in paths)
+    names = [file_stem(path) if stems[file_stem(path)] == 1 else with_folders(path) for path in paths]
+    repeats = Counter(names)
+    for record, path, name in zip(records, paths, names, strict=True):
+        record["case"] = name if repeats[name] == 1 else f"{name}_{path.suffix[1:]}"

@@ -1,0 +1,98 @@
+"""Opens every image and mask of a data set before training does, and tells what cannot be used and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kdseg.data.angiogram_reader import AngiogramReader, MaskReader, mask_values
+from kdseg.data.datalist import SECTIONS, Record
+from kdseg.data.frame_source import open_frames
+from kdseg.errors import UserError
+
+__all__ = ["check_cases"]
+
+# a copy is left out of the section that can spare it: never of a test set
+PRIORITY = ("test", "validation", "training", None, "unlabelled")
+# one grey level that fills this part of what is not background is a class of its own, not the soft edge of a vessel
+EXTRA_CLASS = 0.2
+LARGEST_MASK = 0.5
+
+
+def check_cases(
+    records: Sequence[Record], frame: int | str = "best", progress: bool = False
+) -> tuple[list[Record], list[dict[str, str]]]:
+    """Check each record, and return those that can be used and what is wrong with the others.
+
+    A case is left out when its image or mask cannot be opened; when the image is of a single grey; when image and
+    mask differ in size; when the mask is empty, covers more than half of the picture (then it is inverted), or holds
+    other values than two classes; when its picture occurs twice (compared by pixels, so also as another file type);
+    when its patient is in two sections of a published split. Of copies, the one in the test section stays, then
+    validation, training, unlabelled.
+
+    Args:
+        records: with "image", "case", and where known "label", "patient" and "section"; absolute paths.
+        frame: which frame of a cine the check (and the training) reads, as in AngiogramReader; not "all".
+        progress: show a progress bar, on a terminal only.
+
+    Returns:
+        the kept records in their order, with "frame_count" added, and problems {"case", "file", "reason"}.
+    """
+    from tqdm import tqdm
+
+    image_reader, mask_reader = AngiogramReader(frame=frame), MaskReader(frame=frame)
+    order = sorted(range(len(records)), key=lambda index: PRIORITY.index(records[index].get("section")))
+    kept: dict[int, Record] = {}
+    problems: list[dict[str, str]] = []
+    case_of_picture: dict[bytes, str] = {}
+    section_of_patient: dict[str, str] = {}
+    for index in tqdm(order, desc="checking", unit="case", leave=False, disable=None if progress else True):
+        record = records[index]
+        case, file = record["case"], Path(record["image"])
+        try:
+            image, meta = image_reader.get_data([file])
+            if image.min() == image.max():
+                raise _UnusableError("the picture is of a single grey")
+            if "label" in record:
+                file = Path(record["label"])
+                mask, mask_meta = mask_reader.get_data([file])
+                _check_mask(mask, image, file, mask_meta["frame"])
+                file = Path(record["image"])
+            picture = hashlib.sha256(
+                f"{image.shape}".encode() + np.round(image * 65535).astype(np.uint16).tobytes()
+            ).digest()
+            if picture in case_of_picture:
+                raise _UnusableError(f"the same picture as case {case_of_picture[picture]}")
+            section, patient = record.get("section"), record.get("patient")
+            if section in SECTIONS[:3] and patient and section_of_patient.setdefault(patient, section) != section:
+                raise _UnusableError(f"its patient is also in section {section_of_patient[patient]}")
+        except (UserError, _UnusableError) as error:
+            reason = error.found if isinstance(error, UserError) else str(error)
+            problems.append({"case": case, "file": file.name, "reason": reason})
+            continue
+        case_of_picture[picture] = case
+        kept[index] = record | {"frame_count": meta["frame_count"]}
+    return [kept[index] for index in sorted(kept)], problems
+
+
+class _UnusableError(Exception):
+    """Why a case is left out, for :func:`check_cases` alone."""
+
+
+def _check_mask(mask: np.ndarray, image: np.ndarray, path: Path, frame: int) -> None:
+    if mask.shape != image.shape:
+        sizes = ["×".join(map(str, array.shape[1:])) for array in (mask, image)]
+        raise _UnusableError(f"the mask is {sizes[0]} pixels and the image {sizes[1]}")
+    covered = float(mask.mean())
+    if covered == 0:
+        raise _UnusableError("the mask is empty")
+    if covered > LARGEST_MASK:
+        raise _UnusableError(f"the mask covers {covered:.0%} of the picture; it seems to be inverted")
+    levels, counts = np.unique(mask_values(open_frames(path), frame), return_counts=True)
+    extra = dict(zip(levels[1:-1], counts[1:-1], strict=True))
+    largest = max(extra, key=lambda level: extra[level], default=None)
+    if largest is not None and extra[largest] > EXTRA_CLASS * counts[1:].sum():
+        raise _UnusableError(f"the mask has a third value {largest:g}, expected background and vessel only")

@@ -1,0 +1,89 @@
+"""Masks from COCO annotations: the polygons of all vessel segments drawn into one mask, as ARCADE publishes them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdseg.data.files import replacing
+from kdseg.errors import UserError
+
+__all__ = ["draw_polygons", "read_coco", "write_masks"]
+
+# a narrowing is marked by a box or polygon around it, which is not the outline of a vessel
+NOT_VESSEL = "stenosis"
+
+
+def read_coco(path: Path) -> dict[str, Any] | None:
+    """The content of a COCO file, or None for any other JSON file.
+
+    Raises:
+        UserError: when the file is not JSON.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            path.name, found=f"text that is not JSON ({error})", expected="COCO annotations", fix="download it again"
+        ) from error
+    is_coco = isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+    return content if is_coco else None
+
+
+def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.ndarray:
+    """Fill polygons into a mask ``(H, W)`` of 0 and 255.
+
+    A pixel belongs to a polygon when its centre lies within; COCO counts from the corner of the first pixel, so its
+    centre is at (0.5, 0.5).
+
+    Args:
+        polygons: each a flat list x1, y1, x2, y2, … in pixels.
+
+    Raises:
+        ValueError: for a polygon of fewer than three points, or one in a compressed encoding.
+    """
+    from skimage.draw import polygon2mask
+
+    mask = np.zeros((height, width), dtype=np.uint8)
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError("an annotation is not a list of polygons with three points or more")
+        columns, rows = polygon[0::2], polygon[1::2]
+        points = np.stack([rows, columns], axis=1).astype(float) - 0.5
+        mask[polygon2mask((height, width), points)] = 255
+    return mask
+
+
+def write_masks(content: dict[str, Any], folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Draw one PNG mask per image that has vessel polygons.
+
+    Returns:
+        the mask of each image's file name, and the reason for each image that got none.
+    """
+    from PIL import Image
+
+    vessel = {entry["id"] for entry in content["categories"] if NOT_VESSEL not in str(entry.get("name", "")).lower()}
+    polygons: dict[int, list[list[float]]] = defaultdict(list)
+    for annotation in content["annotations"]:
+        if annotation["category_id"] in vessel:
+            polygons[annotation["image_id"]] += list(annotation.get("segmentation") or [])
+    masks: dict[str, Path] = {}
+    failed: dict[str, str] = {}
+    for image in content["images"]:
+        name = image["file_name"]
+        if image["id"] not in polygons:
+            failed[name] = "no vessel is annotated in it"
+            continue
+        try:
+            mask = draw_polygons(polygons[image["id"]], int(image["width"]), int(image["height"]))
+        except ValueError as error:
+            failed[name] = str(error)
+            continue
+        masks[name] = folder / f"{Path(name).stem}.png"
+        with replacing(masks[name]) as temporary:
+            Image.fromarray(mask).save(temporary)
+    return masks, failed

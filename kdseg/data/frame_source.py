@@ -1,0 +1,78 @@
+"""One opened image file of any kind, as frames that are read one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kdseg.data.files import DICOM_SUFFIXES, NIFTI_SUFFIXES, has_dicom_mark
+from kdseg.errors import UserError
+
+__all__ = ["FrameSource", "open_frames"]
+
+# ITU-R BT.601, the luminance that PNG and JPEG tools use: a grey picture saved as RGB comes back unchanged
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """Frames of a file before any scaling.
+
+    Attributes:
+        read: gives frame ``index`` as stored values ``(W, H)``, or ``(W, H, 3)`` in colour; axes in MONAI's order.
+        count: the number of frames.
+        low, high: the values that the file's depth (or its display window) calls black and white.
+        file_format: "dicom", "nifti" or "picture".
+        affine: 4×4, voxel to millimetres; identity where the spacing is unknown.
+        spacing_known: whether ``affine`` speaks of millimetres.
+    """
+
+    read: Callable[[int], np.ndarray]
+    count: int
+    low: float
+    high: float
+    file_format: str
+    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
+    spacing_known: bool = False
+
+    def grey(self, index: int) -> np.ndarray:
+        """Frame ``index`` as float32 luminance ``(W, H)`` in [0, 1]."""
+        values = self.read(index).astype(np.float32)
+        if values.ndim == 3:
+            values = values @ LUMINANCE
+        return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+
+
+def open_frames(path: Path) -> FrameSource:
+    """Open a DICOM file, a NIfTI file or a plain picture; the content decides before the suffix does.
+
+    Raises:
+        UserError: when the file is missing, empty, or not what its suffix says. The libraries' own errors on damaged
+            content pass through; the readers turn them into a UserError as well.
+    """
+    name = path.name.lower()
+    if not path.is_file():
+        raise UserError(path.name, found="no such file", expected="an image file", fix="check the path")
+    if path.stat().st_size == 0:
+        raise UserError(path.name, found="an empty file", expected="an image", fix="copy or export the file again")
+    if has_dicom_mark(path):
+        from kdseg.data.dicom_frames import open_dicom
+
+        return open_dicom(path)
+    if name.endswith(DICOM_SUFFIXES):
+        raise UserError(
+            path.name,
+            found="no DICOM header (the mark 'DICM' after 128 bytes is missing)",
+            expected="a DICOM file as PACS and workstations export it",
+            fix="export the file again, or rewrite it with dcmconv",
+        )
+    if name.endswith(NIFTI_SUFFIXES):
+        from kdseg.data.nifti_frames import open_nifti
+
+        return open_nifti(path)
+    from kdseg.data.picture_frames import open_picture
+
+    return open_picture(path)

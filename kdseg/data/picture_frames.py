@@ -1,0 +1,89 @@
+"""Frames of a plain picture: PNG, JPEG, TIFF, PGM, BMP, GIF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kdseg.data.frame_source import FrameSource
+from kdseg.errors import UserError
+
+__all__ = ["natural_limits", "open_picture"]
+
+# pixel types that are turned into plain grey or RGB values; the others are kept as stored
+PLAIN_MODES = {
+    "1": "L",
+    "LA": "L",
+    "P": "RGB",
+    "PA": "RGB",
+    "RGBA": "RGB",
+    "RGBX": "RGB",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+}
+
+
+def open_picture(path: Path) -> FrameSource:
+    """Open a picture through Pillow, which goes by the content; the pages of a TIFF or GIF are its frames.
+
+    Pictures say nothing reliable of millimetres (their dots per inch are a printer's), so the spacing is unknown.
+
+    Raises:
+        UserError: when the content is no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            count = getattr(image, "n_frames", 1)
+            pages = [_page(image, index) for index in range(count)]
+    except UnidentifiedImageError:
+        if not path.name.lower().endswith((".tif", ".tiff")):
+            raise UserError(
+                path.name,
+                found="content that is no picture",
+                expected="PNG, JPEG, TIFF, PGM, BMP, NIfTI or DICOM",
+                fix="export the image again in one of these formats",
+            ) from None
+        pages = _tiff_pages(path)
+    low, high = natural_limits(pages)
+    return FrameSource(lambda index: pages[index], len(pages), low, high, "picture")
+
+
+def _page(image, index: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+    image.seek(index)
+    mode = PLAIN_MODES.get(image.mode)
+    array = np.asarray(image.convert(mode) if mode else image)
+    if image.mode == "I":
+        # Pillow holds 16-bit PGM and some 16-bit PNG files in 32 bits
+        array = array.clip(0, 65535).astype(np.uint16)
+    # MONAI's order of axes is (W, H), a picture's array is (H, W)
+    return array.swapaxes(0, 1)
+
+
+def _tiff_pages(path: Path) -> list[np.ndarray]:
+    """The pages of a TIFF that Pillow does not know, such as 16-bit RGB."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        return [page.asarray()[..., :3].swapaxes(0, 1) if page.ndim == 3 else page.asarray().T for page in tiff.pages]
+
+
+def natural_limits(pages: list[np.ndarray]) -> tuple[float, float]:
+    """The values of black and white for arrays that carry no depth of their own.
+
+    Unsigned integers: the range of their type. Floats and signed integers: [0, 1] when all values lie within, else the
+    range of 8 bits when all values lie within, else from the least to the greatest value of the file.
+
+    Example:
+        >>> natural_limits([np.array([0, 7], dtype=np.uint8)]), natural_limits([np.array([0.0, 0.7])])
+        ((0.0, 255.0), (0.0, 1.0))
+    """
+    if pages[0].dtype.kind == "u":
+        return 0.0, float(np.iinfo(pages[0].dtype).max)
+    least, greatest = float(min(page.min() for page in pages)), float(max(page.max() for page in pages))
+    for high in (1.0, 255.0):
+        if least >= 0 and greatest <= high:
+            return 0.0, high
+    return least, greatest

@@ -1,0 +1,112 @@
+"""The training step of a distilled student. All that happens around the step is a handler's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents
+from monai.utils.enums import CommonKeys as Keys
+from torch import Tensor
+
+from kdseg.distill import Distiller
+from kdseg.errors import UserError
+
+__all__ = ["TERMS", "DistillationTrainer", "loss_terms"]
+
+TERMS = "terms"
+"""Key of the unweighted distillation terms in ``engine.state.output``; "supervised" is one of them."""
+
+
+class DistillationTrainer(SupervisedTrainer):
+    """MONAI's SupervisedTrainer with a teacher: one teacher forward, one forward of student and terms, one step.
+
+    The loss is ``supervised + Σ weight · term``. After a step ``engine.state.output`` holds image, label, pred, loss
+    and
+    under "terms" each part by name. All of MONAI's iteration events fire. With ``amp`` the step runs under autocast of
+    the
+    trainer's own device type (float16 with a scaler on CUDA, bfloat16 on CPU).
+
+    Args:
+        network: the :class:`~kdseg.distill.Distiller`, plain or wrapped (DDP, compile); trained as ``student`` inside.
+        distiller: the plain distiller when ``network`` is a wrapper.
+        kwargs: as of MONAI's SupervisedTrainer: device, max_epochs, train_data_loader, optimizer, loss_function, …
+
+    Raises:
+        UserError: when the method needs labels and a batch has none, or when there are fewer images in a batch than a
+            batch-relational term needs.
+    """
+
+    def __init__(self, *, distiller: Distiller | None = None, decollate: bool = False, **kwargs: Any) -> None:
+        # a list of decollated losses and feature maps serves nobody in training
+        super().__init__(decollate=decollate, **kwargs)
+        inner = distiller if distiller is not None else self.network
+        if not isinstance(inner, Distiller):
+            raise UserError(
+                "train#trainer#network",
+                found=type(self.network).__name__,
+                expected="a Distiller",
+                fix="give the distiller as network, or the plain one as distiller when it is wrapped",
+            )
+        self.distiller = inner
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if not self.amp:
+            return nullcontext()
+        kind = self.state.device.type
+        settings: dict[str, Any] = {"dtype": torch.bfloat16} if kind == "cpu" else {}
+        return torch.autocast(kind, **{**settings, **self.amp_kwargs})
+
+    def _iteration(self, engine: Any, batchdata: dict[str, Tensor]) -> dict[str, Any]:
+        """One step; the parts of the loss are left in ``engine.state.output["terms"]``."""
+        image, label = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)[:2]
+        # metadata ends here: MetaTensor slows every operation and breaks compiled regions
+        image, label = _plain(image), _plain(label)
+        output: dict[str, Any] = {Keys.IMAGE: image, Keys.LABEL: label}
+        self.state.output = output
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            teacher_taps = self.distiller.teacher.taps(image)
+            logits, values = self.inferer(image, self.network, teacher_taps, label)
+            output[Keys.PRED] = logits
+            self.fire_event(IterationEvents.FORWARD_COMPLETED)
+            supervised = self.loss_function(logits, label).mean()
+        loss = supervised + self.distiller.total(values)
+        output[Keys.LOSS] = loss
+        output[TERMS] = {"supervised": supervised.detach(), **{name: value.detach() for name, value in values.items()}}
+        self.fire_event(IterationEvents.LOSS_COMPLETED)
+        scaler = self.scaler if self.amp and self.state.device.type == "cuda" else None
+        (loss if scaler is None else scaler.scale(loss)).backward()
+        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        if scaler is None:
+            self.optimizer.step()
+        else:
+            scaler.step(self.optimizer)
+            scaler.update()
+        # the graph goes with the step: whoever reads the output later must not keep it alive
+        output[Keys.LOSS], output[Keys.PRED] = loss.detach(), logits.detach()
+        self.fire_event(IterationEvents.MODEL_COMPLETED)
+        return output
+
+
+def loss_terms(output: Any) -> dict[str, float]:
+    """The loss and its named parts as numbers, from the output of a plain or a distilling trainer.
+
+    For ``output_transform`` of logging handlers: a plain trainer gives "loss" alone.
+
+    Example:
+        >>> loss_terms({"loss": torch.tensor(0.5), "terms": {"logits": torch.tensor(0.25)}})
+        {'loss': 0.5, 'logits': 0.25}
+    """
+    first = output[0] if isinstance(output, (list, tuple)) else output
+    parts: Mapping[str, Any] = first.get(TERMS, {}) if isinstance(first, Mapping) else {}
+    return {"loss": float(first[Keys.LOSS].detach()), **{name: float(value) for name, value in parts.items()}}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor

@@ -1,0 +1,202 @@
+"""Before the student's first step, the paraphrasers of factor transfer and Graph Flow learn the teacher's taps."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.utils import convert_to_tensor
+from torch import Tensor, nn
+
+from kdseg.distill import Distiller
+from kdseg.errors import UserError
+from kdseg.losses import IGNORED
+from kdseg.networks.paraphraser import Paraphraser
+
+__all__ = ["ParaphraserWarmup"]
+
+logger = logging.getLogger(__name__)
+
+MOMENTUM = 0.9
+
+
+class ParaphraserWarmup:
+    """Trains, caches and freezes the paraphrasers of every term that has some, on the frozen teacher's taps.
+
+    Runs when the trainer starts; does nothing where no term has paraphrasers, or where they came trained out of a
+    checkpoint (attach it after the handler that resumes). Terms that paraphrase the same tap at the same width share one
+    training. Only images with a labelled voxel are used, so that a semi-supervised training stays honest.
+
+    The reconstruction error is the squared one, summed over channels, mean over positions, of taps scaled to a mean square
+    of 1 (undone in the biases afterwards, exactly): the learning rates then mean the same for any teacher and any size.
+    SGD with momentum 0.9 and the two rates are those of Graph Flow's code; scaling and number of steps are ours.
+
+    Args:
+        output_dir: where the trained paraphrasers are kept, as ``paraphrasers_<key>.pt``; the key holds the teacher's
+            weights, the taps and these settings, so that nothing stale is loaded. None keeps nothing.
+        steps: steps in all; each learning rate has an equal share.
+        learning_rates: of SGD, one after the other.
+        seed: of the first weights and of the order of the batches.
+
+    After the warm-up ``errors`` holds tap → (before, after): the relative error ``‖F − F'‖² / ‖F‖²`` on one batch.
+
+    Raises:
+        UserError: when the training data have no labelled image.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path | None = None,
+        steps: int = 1000,
+        learning_rates: Sequence[float] = (3e-4, 3e-6),
+        seed: int = 0,
+    ) -> None:
+        if steps < 1 or not learning_rates:
+            found = f"steps={steps}, learning_rates={learning_rates}"
+            raise UserError("paraphraser warm-up", found=found, expected="at least one of each", fix="use steps=1000")
+        self.output_dir = None if output_dir is None else Path(output_dir)
+        self.steps = steps
+        self.learning_rates = tuple(learning_rates)
+        self.seed = seed
+        self.errors: dict[str, tuple[float, float]] = {}
+
+    def attach(self, trainer: Engine) -> None:
+        trainer.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, trainer: Any) -> None:
+        groups = _untrained(trainer.distiller)
+        if not groups:
+            return
+        path = None
+        if self.output_dir is not None:
+            path = self.output_dir / f"paraphrasers_{self._key(trainer.distiller, groups)}.pt"
+        if path is not None and path.is_file():
+            states = torch.load(path, map_location="cpu", weights_only=True)
+            logger.info(f"paraphrasers: {path.name}")
+        else:
+            # forked: the training that follows draws the same numbers whether the cache was there or not
+            devices = [torch.cuda.current_device()] if trainer.state.device.type == "cuda" else []
+            with torch.random.fork_rng(devices):
+                torch.manual_seed(self.seed)
+                self._train(trainer, {name: members[0] for name, members in groups.items()})
+            states = {name: members[0].state_dict() for name, members in groups.items()}
+            if path is not None and _rank() == 0:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                unfinished = path.with_suffix(".tmp")
+                torch.save({name: {k: v.cpu() for k, v in state.items()} for name, state in states.items()}, unfinished)
+                unfinished.replace(path)
+        for name, members in groups.items():
+            for paraphraser in members:
+                paraphraser.load_state_dict(states[name])
+                paraphraser.requires_grad_(False)
+
+    def _train(self, trainer: Any, paraphrasers: Mapping[str, Paraphraser]) -> None:
+        modules = nn.ModuleList(paraphrasers.values())
+        for layer in modules.modules():
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+        modules.requires_grad_(True)
+        # the taps are called by name; a group's name says the tap and the widths
+        taps_of = {name: name.split(":")[0] for name in paraphrasers}
+        batches = _labelled_taps(trainer)
+        first = next(batches)
+        scale = {name: _root_mean_square(first[tap]) for name, tap in taps_of.items()}
+        before = {name: _relative_error(p, first[taps_of[name]] / scale[name]) for name, p in paraphrasers.items()}
+        optimizer = torch.optim.SGD(modules.parameters(), lr=self.learning_rates[0], momentum=MOMENTUM)
+        for step, taps in zip(range(self.steps), itertools.chain([first], batches), strict=False):
+            optimizer.param_groups[0]["lr"] = self.learning_rates[step * len(self.learning_rates) // self.steps]
+            optimizer.zero_grad(set_to_none=True)
+            # each paraphraser has its own loss; one backward serves them all
+            losses = [_error(p, taps[taps_of[name]] / scale[name]) for name, p in paraphrasers.items()]
+            torch.stack(losses).sum().backward()
+            for paraphraser in paraphrasers.values():
+                _average([p.grad for p in paraphraser.parameters() if p.grad is not None])
+                nn.utils.clip_grad_norm_(paraphraser.parameters(), paraphraser.in_channels)
+            optimizer.step()
+        for name, paraphraser in paraphrasers.items():
+            tap = taps_of[name]
+            after = _relative_error(paraphraser, first[tap] / scale[name])
+            self.errors[tap] = before[name], after
+            paraphraser.scale_biases(scale[name])
+            paraphraser.trained.fill_(True)
+            widths = f"{paraphraser.in_channels} → {paraphraser.code_channels} channels"
+            told = f"reconstruction error {before[name]:.4f} before, {after:.4f} after {self.steps} steps"
+            logger.log(
+                logging.INFO if after < before[name] else logging.WARNING, f"paraphraser of {tap} ({widths}): {told}"
+            )
+
+    def _key(self, distiller: Distiller, groups: Mapping[str, Any]) -> str:
+        settings = [sorted(groups), self.steps, self.learning_rates, self.seed]
+        digest = hashlib.sha256(json.dumps(settings).encode())
+        for name, value in distiller.teacher.network.state_dict().items():
+            digest.update(name.encode())
+            if isinstance(value, Tensor):
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+
+def _untrained(distiller: Distiller) -> dict[str, list[Paraphraser]]:
+    """The paraphrasers to train, by what makes two of them the same: teacher tap and widths."""
+    groups: dict[str, list[Paraphraser]] = {}
+    for name, term in distiller.terms.items():
+        taps = distiller.routes[name][1]
+        for tap, paraphraser in zip(taps, getattr(term, "paraphrasers", ()), strict=False):
+            if isinstance(paraphraser, Paraphraser) and not paraphraser.trained:
+                key = f"{tap}:{paraphraser.in_channels}:{paraphraser.code_channels}"
+                groups.setdefault(key, []).append(paraphraser)
+    return groups
+
+
+def _labelled_taps(trainer: Any) -> Iterator[dict[str, Tensor]]:
+    """The teacher's taps on the labelled images of the training data, batch after batch, without end."""
+    while True:
+        found = False
+        for batch in trainer.data_loader:
+            image, label = trainer.prepare_batch(
+                batch, trainer.state.device, trainer.non_blocking, **trainer.to_kwargs
+            )[:2]
+            image = convert_to_tensor(image, track_meta=False)
+            if label is not None:
+                image = image[(convert_to_tensor(label, track_meta=False) != IGNORED).flatten(1).any(1)]
+            if len(image):
+                found = True
+                yield {tap: value.float() for tap, value in trainer.distiller.teacher.taps(image).items()}
+        if not found:
+            fix = "give labelled images: the paraphrasers learn from the labelled part only"
+            raise UserError("training data", found="no labelled image", expected="at least one", fix=fix)
+
+
+def _error(paraphraser: Paraphraser, features: Tensor) -> Tensor:
+    """Squared error summed over channels, mean over positions."""
+    return (paraphraser.reconstruct(features) - features).square().sum(1).mean()
+
+
+def _relative_error(paraphraser: Paraphraser, features: Tensor) -> float:
+    with torch.no_grad():
+        apart = (paraphraser.reconstruct(features) - features).square().sum()
+    return float(apart / features.square().sum().clamp_min(1e-30))
+
+
+def _root_mean_square(features: Tensor) -> float:
+    square = features.square().mean()
+    _average([square])
+    return float(square.sqrt().clamp_min(1e-12))
+
+
+def _rank() -> int:
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
+def _average(tensors: Sequence[Tensor]) -> None:
+    """Mean over the processes, in place: all train the same paraphrasers, each on its share of the data."""
+    if torch.distributed.is_initialized():
+        for tensor in tensors:
+            torch.distributed.all_reduce(tensor)
+            tensor /= torch.distributed.get_world_size()

@@ -1,0 +1,99 @@
+"""What a run records so that it can be repeated, without anything that could name a patient, a person or a machine."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from kdseg.data.files import content_hash
+from kdseg.errors import UserError
+
+__all__ = ["calling_config", "data_list_facts", "environment", "without_private_parts"]
+
+
+def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Versions of Python and all installed packages, and the kind of device: no host, user or folder.
+
+    Example:
+        >>> sorted(environment())
+        ['device', 'packages', 'python', 'system']
+    """
+    device = torch.device(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    # the metadata of a broken installation may lack its name
+    packages = {str(one.metadata["Name"]): one.version for one in metadata.distributions() if one.metadata["Name"]}
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "device": f"{device.type}: {name}",
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+    }
+
+
+def data_list_facts(path: str | Path) -> dict[str, str]:
+    """The hash of a data list file and the number of cases in each of its sections; no case, no path.
+
+    Raises:
+        UserError: when the file is not a data list.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        sections = {key: value for key, value in content.items() if isinstance(value, list)}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(
+            path,
+            found=f"no readable data list ({type(error).__name__})",
+            expected="a JSON file with the sections training, validation, test",
+            fix="make one with 'kdseg prepare'",
+        ) from error
+    return {"sha256": content_hash(path), **{name: str(len(cases)) for name, cases in sections.items()}}
+
+
+def without_private_parts(value: Any) -> Any:
+    """A copy of a configuration with plain values only: lists of cases become their count, paths lose their folders.
+
+    Example:
+        >>> without_private_parts({"datalist": "/home/anna/angio.json", "train": {"lr": 0.001}})
+        {'datalist': '…/angio.json', 'train': {'lr': 0.001}}
+        >>> without_private_parts([{"image": "MEIER_HANS.dcm"}])
+        '1 cases'
+    """
+    if isinstance(value, Mapping):
+        return {str(key): without_private_parts(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        if any(isinstance(entry, Mapping) and "image" in entry for entry in value):
+            return f"{len(value)} cases"
+        return [without_private_parts(entry) for entry in value]
+    if isinstance(value, (str, Path)):
+        return _without_folders(str(value))
+    return value if value is None or isinstance(value, (bool, int, float)) else type(value).__name__
+
+
+def _without_folders(text: str) -> str:
+    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute():
+        return f"…/{PureWindowsPath(text).name}"
+    # expressions name folders too; the home folder is the part that names a person
+    return text.replace(str(Path.home()), "~")
+
+
+def calling_config() -> dict[str, Any] | None:
+    """The merged bundle configuration, overrides included, that is building the caller; ``None`` outside of one.
+
+    MONAI hands its configuration to nothing that it builds, and the command line does not tell it (argument files,
+    commands and tests compose configurations too). The parser is on the call stack whichever way it was started.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        parser = frame.f_locals.get("self")
+        if isinstance(parser, ConfigParser):
+            return dict(parser.get())
+        frame = frame.f_back
+    return None

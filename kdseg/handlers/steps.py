@@ -1,0 +1,112 @@
+"""Handlers inside the training step: the discriminators' own step, gradient clipping, the watch over the terms."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import torch
+from monai.engines import SupervisedTrainer, Workflow
+from monai.engines.utils import IterationEvents
+
+from kdseg.distill import Distiller
+from kdseg.engines import loss_terms
+from kdseg.errors import UserError
+
+__all__ = ["DiscriminatorStep", "GradientClipping", "TermWatch"]
+
+logger = logging.getLogger(__name__)
+
+
+class DiscriminatorStep:
+    """After the student's step, one step of every discriminator on the same batch. Does nothing where there is none.
+
+    Args:
+        distiller: the plain distiller, also when the trainer's network wraps it.
+        learning_rate: of Adam with betas (0.9, 0.99): 3e-5 in the code of Graph Flow.
+    """
+
+    def __init__(self, distiller: Distiller, learning_rate: float = 3e-5) -> None:
+        self.distiller = distiller
+        parameters = [p for _, term in distiller.adversaries() for p in term.discriminator.parameters()]
+        self.optimizer = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.99)) if parameters else None
+
+    def attach(self, trainer: Workflow) -> None:
+        if self.optimizer is not None:
+            trainer.add_event_handler(IterationEvents.MODEL_COMPLETED, self)
+
+    def __call__(self, trainer: Workflow) -> None:
+        assert self.optimizer is not None
+        self.optimizer.zero_grad(set_to_none=True)
+        for name, term in self.distiller.adversaries():
+            term.discriminator.requires_grad_(True)
+            # taken out: the batch's features must not outlive the step
+            loss = term.discriminator_loss(*self.distiller.pending.pop(name))
+            loss.backward()
+            term.discriminator.requires_grad_(False)
+            trainer.state.output["terms"][f"{name}_discriminator"] = loss.detach()
+        if torch.distributed.is_initialized():
+            _average_gradients(self.optimizer)
+        self.optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimiser's state; the discriminators' weights are the distiller's."""
+        return {} if self.optimizer is None else self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.optimizer is not None:
+            self.optimizer.load_state_dict(state)
+
+
+def _average_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """The discriminators are outside of the DDP wrapper's forward: their gradients are averaged here."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                torch.distributed.all_reduce(parameter.grad)
+                parameter.grad /= torch.distributed.get_world_size()
+
+
+class GradientClipping:
+    """Scales the gradient down to the norm ``limit`` before the optimiser's step; works under AMP too.
+
+    Args:
+        limit: the largest L2 norm over all of the optimiser's parameters; 0 switches clipping off.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    def attach(self, trainer: SupervisedTrainer) -> None:
+        if self.limit > 0:
+            trainer.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
+
+    def __call__(self, trainer: SupervisedTrainer) -> None:
+        if trainer.amp and trainer.scaler is not None and trainer.scaler.is_enabled():
+            trainer.scaler.unscale_(trainer.optimizer)
+        parameters = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, self.limit)
+
+
+class TermWatch:
+    """Stops a training whose loss is no longer a number, and names the term that did it.
+
+    Raises:
+        UserError: at the first step with a term that is NaN or infinite.
+    """
+
+    def attach(self, trainer: Workflow) -> None:
+        trainer.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
+
+    def __call__(self, trainer: Workflow) -> None:
+        values = loss_terms(trainer.state.output)
+        broken = [name for name, value in values.items() if not math.isfinite(value)]
+        if not broken:
+            return
+        raise UserError(
+            f"loss at step {trainer.state.iteration}",
+            found=f"no finite number in {', '.join(broken)}",
+            expected="finite terms",
+            fix="lower the learning rate or that term's weight, switch amp off, or check the input for NaN",
+        )

@@ -1,0 +1,152 @@
+"""All metrics of one case, from its hard mask, its label and, where there is one, its probability map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.metrics import compute_confusion_matrix_metric, compute_hausdorff_distance, get_confusion_matrix
+from monai.utils import convert_to_tensor
+
+from kdseg.errors import UserError, suggestion
+from kdseg.metrics.centreline_dice import centreline_dice
+from kdseg.metrics.pixel_auc import pixel_auc
+
+__all__ = ["IGNORED", "METRICS", "case_metrics", "check_metric_names"]
+
+IGNORED = 255
+
+# our name → MONAI's name of the same ratio of true and false positives and negatives
+RATIOS = {"dice": "f1 score", "iou": "threat score", "sensitivity": "sensitivity", "specificity": "specificity"}
+
+METRICS = (*RATIOS, "cldice", "auc", "hd95")
+
+
+def check_metric_names(names: Sequence[str]) -> None:
+    """Raise a :class:`UserError` for a name that is not in ``METRICS``."""
+    for name in names:
+        if name not in METRICS:
+            raise UserError(
+                "metrics", found=repr(name), expected=f"names among {', '.join(METRICS)}", fix=suggestion(name, METRICS)
+            )
+
+
+def case_metrics(
+    prediction: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    probability: torch.Tensor | None = None,
+    spacing: Sequence[float] | None = None,
+    classes: Sequence[str] = ("foreground",),
+    metrics: Sequence[str] = METRICS,
+) -> dict[str, float]:
+    """Measure one case. Pixels whose label is 255 are left out.
+
+    Each tensor is channel-first, ``CHW[D]``, in one of three forms, told apart by the channel count: one channel of
+    class numbers (0 = background), one binary channel for each class, or the same with a background channel in front.
+
+    Args:
+        prediction: the hard mask.
+        label: the truth.
+        probability: probabilities of the classes, with or without a background channel; without it there is no ``auc``.
+        spacing: pixel size in mm along each axis; ``None`` where it is unknown, then ``hd95_mm`` is NaN.
+        classes: names of the classes without the background.
+        metrics: what to compute, names among ``METRICS``.
+
+    Returns:
+        Value by column name. ``hd95`` gives ``hd95_px`` and ``hd95_mm``. With several classes each metric has a column
+        for each class (``dice_liver``) after one for the mean of the classes (``dice``).
+        A ratio whose denominator is zero is NaN; so is ``auc`` or ``hd95`` where it is not defined. ``hd95`` is
+        infinite when only one of the two masks is empty.
+
+    Raises:
+        UserError: a metric's name is unknown, the shapes do not fit, or ``prediction`` is not a hard mask.
+
+    Example:
+        >>> truth = torch.zeros(1, 8, 8)
+        >>> truth[:, 2:6, 2:6] = 1
+        >>> case_metrics(truth, truth, metrics=["dice", "hd95"], spacing=(0.3, 0.3))
+        {'dice': 1.0, 'hd95_px': 0.0, 'hd95_mm': 0.0}
+    """
+    check_metric_names(metrics)
+    prediction, label = (convert_to_tensor(tensor, track_meta=False).float() for tensor in (prediction, label))
+    if not torch.equal(prediction, prediction.round()):
+        raise UserError(
+            "prediction",
+            found="values that are not whole numbers",
+            expected="a hard mask",
+            fix="end the postprocessing of 'pred' with AsDiscreted (argmax or threshold)",
+        )
+    valid = (label != IGNORED).all(dim=0)
+    for name, tensor in {"prediction": prediction, "probability": probability}.items():
+        if tensor is not None and tensor.shape[1:] != valid.shape:
+            raise UserError(
+                name,
+                found=f"shape {tuple(tensor.shape[1:])}",
+                expected=f"the shape of the label, {tuple(valid.shape)}",
+                fix="bring both to one grid in the postprocessing, with Invertd or by not resizing the label",
+            )
+    predicted = _class_masks(prediction, len(classes), "prediction") & valid
+    true = _class_masks(label, len(classes), "label") & valid
+
+    columns: dict[str, list[float]] = {}
+    confusion = get_confusion_matrix(predicted[:, valid][None].float(), true[:, valid][None].float())[0]
+    for name in metrics:
+        if name in RATIOS:
+            columns[name] = compute_confusion_matrix_metric(RATIOS[name], confusion).tolist()
+        elif name == "cldice":
+            columns[name] = centreline_dice(predicted[None], true[None])[0].tolist()
+        elif name == "auc" and probability is not None:
+            scores = _class_channels(convert_to_tensor(probability, track_meta=False), len(classes), "probability")
+            columns[name] = [pixel_auc(score[valid], mask[valid]) for score, mask in zip(scores, true, strict=True)]
+        elif name == "hd95":
+            columns["hd95_px"] = _hausdorff(predicted, true, None)
+            unknown = [float("nan")] * len(classes)
+            columns["hd95_mm"] = unknown if spacing is None else _hausdorff(predicted, true, spacing)
+    return _with_class_columns(columns, classes)
+
+
+def _class_channels(tensor: torch.Tensor, count: int, name: str) -> torch.Tensor:
+    """The channels of the classes, without the background's."""
+    if tensor.shape[0] not in (count, count + 1):
+        raise UserError(
+            name,
+            found=f"{tensor.shape[0]} channels",
+            expected=f"{count} channels, one a class, or {count + 1} with the background",
+            fix="name the classes in 'classes', without the background",
+        )
+    return tensor[-count:]
+
+
+def _class_masks(tensor: torch.Tensor, count: int, name: str) -> torch.Tensor:
+    """One boolean mask for each class from any of the three forms."""
+    if tensor.shape[0] == 1 and count > 1:
+        return torch.cat([tensor == number for number in range(1, count + 1)])
+    return _class_channels(tensor, count, name) == 1
+
+
+def _hausdorff(predicted: torch.Tensor, true: torch.Tensor, spacing: Sequence[float] | None) -> list[float]:
+    """95th percentile of the surface distances, the larger of both directions, for each class."""
+    values = []
+    for one, other in zip(predicted, true, strict=True):
+        empty = int(not one.any()) + int(not other.any())
+        if empty:
+            values.append(float("inf") if empty == 1 else float("nan"))
+        else:
+            size = None if spacing is None else [float(length) for length in spacing]
+            distance = compute_hausdorff_distance(
+                one[None, None].float(), other[None, None].float(), include_background=True, percentile=95, spacing=size
+            )
+            values.append(distance.item())
+    return values
+
+
+def _with_class_columns(columns: dict[str, list[float]], classes: Sequence[str]) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for name, values in columns.items():
+        defined = [value for value in values if not np.isnan(value)]
+        row[name] = float(np.mean(defined)) if defined else float("nan")
+        if len(classes) > 1:
+            row.update({f"{name}_{label}": value for label, value in zip(classes, values, strict=True)})
+    return row

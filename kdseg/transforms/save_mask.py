@@ -1,0 +1,115 @@
+"""Saves predicted masks in the form of their input: PNG for pictures, NIfTI with spacing for DICOM and NIfTI."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection, PathLike
+from monai.data import MetaTensor, NibabelWriter, PILWriter
+from monai.transforms import MapTransform
+from monai.utils import ImageMetaKey, MetaKeys, convert_data_type
+
+from kdseg.data.files import file_stem, replacing
+from kdseg.errors import UserError
+
+__all__ = ["SaveMaskd"]
+
+
+class SaveMaskd(MapTransform):
+    """Saves masks as ``<output_dir>/<folders of the input>/<stem>_<postfix>.png``, or ``.nii.gz``.
+
+    Name, file type and spacing come from the image that the mask was predicted from (read by AngiogramReader). A
+    picture's mask is a PNG of 0 and 255; that of a DICOM or NIfTI file is NIfTI, uint8, with its affine. Several
+    frames, which are channels ``(F, W, H)``, become one NIfTI file ``(W, H, 1, F)``. Files are written under a
+    temporary name and renamed. Two inputs never share an output: folders below ``data_root_dir`` are mirrored, and
+    where a name is taken by another input all the same (``7.png`` and ``7.jpg``), a piece of the path's hash is
+    added.
+
+    Args:
+        keys: of the masks ``(C, W, H)``, class numbers, 0 and 1 for pictures.
+        output_dir: where to write.
+        data_root_dir: the folder of the inputs, whose sub-folders are mirrored.
+        output_postfix: appended to the input's stem; not empty, so that a mask never takes the place of its image.
+        image_key: the image that the masks belong to.
+        allow_missing_keys: whether a missing key is passed over.
+
+    Raises:
+        UserError: when the mask is not of the size of the file, or holds no class numbers, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        output_dir: PathLike,
+        data_root_dir: PathLike = "",
+        output_postfix: str = "mask",
+        image_key: str = "image",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if not output_postfix:
+            raise UserError("output_postfix", found="''", expected="a word such as 'mask'", fix="leave it out")
+        self.output_dir = Path(output_dir)
+        self.data_root_dir = Path(data_root_dir) if str(data_root_dir) else None
+        self.output_postfix = output_postfix
+        self.image_key = image_key
+        self.taken: dict[Path, Path] = {}
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        meta = result[self.image_key].meta
+        for key in self.key_iterator(result):
+            path = self.save(result[key], meta)
+            if isinstance(result[key], MetaTensor):
+                result[key].meta[MetaKeys.SAVED_TO] = str(path)
+        return result
+
+    def save(self, mask: torch.Tensor | np.ndarray, meta: Mapping[str, Any]) -> Path:
+        """Write one mask ``(C, W, H)`` for the image whose meta data these are; the path it went to."""
+        source = Path(str(meta[ImageMetaKey.FILENAME_OR_OBJ]))
+        array: np.ndarray = convert_data_type(mask, np.ndarray)[0]
+        is_picture = str(meta["file_format"]) == "picture" and array.shape[0] == 1
+        self._check(
+            array, tuple(int(size) for size in meta[MetaKeys.SPATIAL_SHAPE]), source.name, 1 if is_picture else 255
+        )
+        path = self._path(source, ".png" if is_picture else ".nii.gz")
+        writer = PILWriter(np.uint8, scale=255) if is_picture else NibabelWriter(np.uint8)
+        writer.set_data_array(array.astype(np.uint8))
+        if isinstance(writer, NibabelWriter):
+            # set here and not by set_metadata, which fails on 2-D arrays that need no resampling (monai 1.6.1)
+            writer.affine = np.asarray(meta[MetaKeys.ORIGINAL_AFFINE])
+        with replacing(path) as temporary:
+            writer.write(temporary)
+        return path
+
+    def _check(self, array: np.ndarray, size: tuple[int, ...], name: str, greatest: int) -> None:
+        if array.shape[1:] != size:
+            raise UserError(
+                name,
+                found=f"a mask of size {'×'.join(map(str, array.shape[1:]))}",
+                expected=f"the size of the file, {'×'.join(map(str, size))}",
+                fix="invert the spatial transforms before saving (Invertd)",
+            )
+        if not np.isin(array, np.arange(greatest + 1)).all():
+            raise UserError(
+                name,
+                found=f"values from {array.min():g} to {array.max():g}",
+                expected=f"whole numbers from 0 to {greatest}",
+                fix="turn probabilities into classes before saving (AsDiscreted)",
+            )
+
+    def _path(self, source: Path, suffix: str) -> Path:
+        source = source.absolute()
+        folder = self.output_dir
+        if self.data_root_dir is not None and source.is_relative_to(self.data_root_dir.absolute()):
+            folder = folder / source.parent.relative_to(self.data_root_dir.absolute())
+        name = f"{file_stem(source)}_{self.output_postfix}"
+        path = folder / f"{name}{suffix}"
+        if self.taken.setdefault(path, source) != source:
+            path = folder / f"{name}_{hashlib.sha256(str(source).encode()).hexdigest()[:8]}{suffix}"
+        return path
