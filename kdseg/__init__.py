@@ -14,7 +14,18 @@ from kdseg._version import __version__
 __all__ = ["__version__"]
 
 _ROOMS = (
-    "data", "deploy", "distill", "engines", "errors", "experiments", "handlers", "losses", "metrics", "networks", "transforms",
+    "configuration",
+    "data",
+    "deploy",
+    "distill",
+    "engines",
+    "errors",
+    "experiments",
+    "handlers",
+    "losses",
+    "metrics",
+    "networks",
+    "transforms",
 )
 
 

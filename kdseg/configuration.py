@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdseg.errors import UserError, suggestion
+from kdseg.errors import UserError, explain_uncaught, suggestion
 
 if TYPE_CHECKING:
     from monai.bundle import ConfigWorkflow
 
-__all__ = ["bundle_folder", "calling_config", "check_keys", "parse_setting", "run_bundle", "shipped_bundles"]
+__all__ = ["bundle_folder", "calling_config", "check_keys", "parse_setting", "run_bundle", "shipped_bundles", "start"]
 
 # what MONAI and its consumers look for by name, whether or not the configuration itself refers to it
 _KNOWN = {"_desc_", "_meta_", "_requirements_", "imports", "initialize", "run", "finalize", "bundle_root", "device"}
-_KNOWN |= {"dataset_dir", "dataset", "dataset_data", "evaluator", "inferer", "handlers", "key_metric", "train", "validate"}
+_KNOWN |= {
+    "dataset_dir",
+    "dataset",
+    "dataset_data",
+    "evaluator",
+    "inferer",
+    "handlers",
+    "key_metric",
+    "train",
+    "validate",
+}
 _KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
 
 
@@ -74,9 +85,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def run_bundle(
-    folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train"
-) -> ConfigWorkflow:
+def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train") -> ConfigWorkflow:
     """Compose ``configs/<layer>.json`` from left to right, change ``settings``, and run; the workflow that has run.
 
     The same as ``python -m monai.bundle run --config_file "[…]" --key value …``.
@@ -100,6 +109,7 @@ def run_bundle(
     warnings.filterwarnings("ignore", message="parsing config_file")
     from monai.bundle import ConfigWorkflow
 
+    logging.getLogger("monai.bundle").setLevel(logging.WARNING)
     workflow = ConfigWorkflow(config_file=[str(file) for file in files], workflow_type=kind, **settings)
     workflow.initialize()
     try:
@@ -107,6 +117,19 @@ def run_bundle(
     finally:
         workflow.finalize()
     return workflow
+
+
+def start() -> None:
+    """First line of every configuration's ``initialize``: errors are told in one message, keys checked, noise kept out.
+
+    Raises:
+        UserError: for a setting that nothing uses, see :func:`check_keys`.
+    """
+    explain_uncaught()
+    # MONAI makes all of its readers with every LoadImage, and this one warns wherever there is no GPU decoder
+    warnings.filterwarnings("ignore", module="monai.data.image_reader")
+    logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+    check_keys()
 
 
 def calling_config() -> dict[str, Any] | None:
@@ -136,10 +159,11 @@ def check_keys(config: Mapping[str, Any] | None = None) -> None:
         UserError: for the first such key, with the near name.
 
     Example:
-        >>> check_keys({"epochs": 3, "epoch": 4, "train": {"max_epochs": "@epochs"}})
-        Traceback (most recent call last):
-        ...
-        kdseg.errors.UserError: epoch: found a setting that nothing uses; expected one of epochs. To mend it: did you mean 'epochs'?
+        >>> try:
+        ...     check_keys({"epochs": 3, "epoch": 4, "train": {"max_epochs": "@epochs"}})
+        ... except UserError as error:
+        ...     print(error.where, error.fix)
+        epoch did you mean 'epochs'?
     """
     config = calling_config() if config is None else config
     if config is None:

@@ -29,14 +29,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         'done'
     """
     path = Path(path)
-    # the suffix stays: writers choose the format by it
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # the name ends like the final one, because writers choose the format by the suffix
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        found = f"it cannot be written ({error.strerror or error})"
+        found = f"that it cannot be written ({error.strerror or error})"
         fix = "free disk space or choose another folder; the previous file, if any, is untouched"
         raise UserError(path, found=found, expected="a folder with room for it", fix=fix) from error
     finally:

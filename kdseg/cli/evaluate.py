@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
@@ -15,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="weights to measure; by default model.pt of --output-dir")
     parser.add_argument("--section", help="section of the data list; test by default")
     parser.add_argument("--teacher-network", action="store_true", help="the weights are the teacher's")
+    parser.add_argument("--method", help="the method that the student was distilled with, for the records")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -22,12 +24,11 @@ def run(arguments: argparse.Namespace) -> int:
     from kdseg.cli.bundle_options import bundle_settings
     from kdseg.configuration import bundle_folder, run_bundle
 
-    layers = ["train", *(["train_teacher"] if arguments.teacher_network else []), "evaluate"]
-    settings = bundle_settings(arguments, "checkpoint", "section")
-    workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
+    trained_by = ["train_teacher"] if arguments.teacher_network else ["distill"] if arguments.method else []
+    settings = bundle_settings(arguments, "checkpoint", "section", "method")
+    workflow = run_bundle(bundle_folder(arguments.bundle), ["train", *trained_by, "evaluate"], settings)
     folder = workflow.parser.get_parsed_content("evaluation_dir")
-    with open(f"{folder}/summary.json", encoding="utf-8") as stream:
-        summary = json.load(stream)
+    summary = json.loads(Path(folder, "summary.json").read_text(encoding="utf-8"))
     if arguments.json:
         print(json.dumps(summary))
         return 0

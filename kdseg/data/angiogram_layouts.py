@@ -112,13 +112,18 @@ def _find_coco(source: Path, files: list[Path], masks_folder: Path, found: Found
     """Add the records of all COCO files; the images that they speak for."""
     spoken_for: set[Path] = set()
     for coco_file in (path for path in files if path.suffix.lower() == ".json"):
-        content = read_coco(coco_file)
-        if content is None:
+        within = coco_file.relative_to(source).with_suffix("")
+        try:
+            content = read_coco(coco_file)
+            if content is None:
+                continue
+            masks, failed = write_masks(content, masks_folder / within)
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"damaged annotations ({type(error).__name__}: {error})"
+            found.problems.append({"case": coco_file.stem, "file": f"{within}.json", "reason": reason})
             continue
         folders = (coco_file.parent.parent / "images", coco_file.parent / "images", coco_file.parent)
-        images = next((folder for folder in folders if folder.is_dir()), coco_file.parent)
-        within = coco_file.relative_to(source).with_suffix("")
-        masks, failed = write_masks(content, masks_folder / within)
+        images = next(folder for folder in folders if folder.is_dir())
         spoken_for |= {images / Path(name).name for name in [*masks, *failed]}
         if not masks:
             found.notes.append(f"{within}.json annotates no vessels and is left aside")

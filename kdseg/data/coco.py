@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kdseg.data.files import replacing
-from kdseg.errors import UserError
+from kdseg.files import whole_file
 
 __all__ = ["draw_polygons", "read_coco", "write_masks"]
 
@@ -22,14 +21,9 @@ def read_coco(path: Path) -> dict[str, Any] | None:
     """The content of a COCO file, or None for any other JSON file.
 
     Raises:
-        UserError: when the file is not JSON.
+        ValueError: when the file is not JSON.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(
-            path.name, found=f"text that is not JSON ({error})", expected="COCO annotations", fix="download it again"
-        ) from error
+    content = json.loads(path.read_text(encoding="utf-8"))
     is_coco = isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
     return content if is_coco else None
 
@@ -63,6 +57,9 @@ def write_masks(content: dict[str, Any], folder: Path) -> tuple[dict[str, Path],
 
     Returns:
         the mask of each image's file name, and the reason for each image that got none.
+
+    Raises:
+        KeyError, TypeError: when the content is not as COCO defines it.
     """
     from PIL import Image
 
@@ -84,6 +81,6 @@ def write_masks(content: dict[str, Any], folder: Path) -> tuple[dict[str, Path],
             failed[name] = str(error)
             continue
         masks[name] = folder / f"{Path(name).stem}.png"
-        with replacing(masks[name]) as temporary:
+        with whole_file(masks[name]) as temporary:
             Image.fromarray(mask).save(temporary)
     return masks, failed

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdseg.data.files import content_hash, replacing
+from kdseg.data.files import content_hash
 from kdseg.errors import UserError, suggestion
+from kdseg.files import whole_file
 
 __all__ = ["SECTIONS", "content_hash", "load_datalist", "save_datalist", "split_by_patient"]
 
@@ -107,7 +108,7 @@ def save_datalist(datalist: Mapping[str, Any], path: str | Path) -> None:
     Raises:
         UserError: when the file cannot be written.
     """
-    with replacing(Path(path)) as temporary:
+    with whole_file(Path(path)) as temporary:
         temporary.write_text(json.dumps(datalist, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -1,16 +1,11 @@
-"""What readers and writers of files need: what a file is, its stem, its hash, and writing it whole or not at all."""
+"""What readers of files need: what a file is, its stem, its hash."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from kdseg.errors import UserError
-
-__all__ = ["content_hash", "file_kind", "file_stem", "replacing"]
+__all__ = ["content_hash", "file_kind", "file_stem"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -58,27 +53,3 @@ def content_hash(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to, and rename it when all went well: never a half-written file.
-
-    Raises:
-        UserError: when the folder cannot be written or the disk is full.
-    """
-    # the name ends like the final one, because writers choose the format by the suffix
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(
-            path.name,
-            found=f"that it cannot be written ({error.strerror or type(error).__name__})",
-            expected="a folder that can be written, on a disk with room",
-            fix="free some space or choose another output folder",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -26,8 +26,8 @@ def labelled_subset(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Keep the labels of some patients; the images of all others become unlabelled.
 
-    Whole patients, since slices of one are near copies of each other. With one seed the subsets are nested: the patients
-    of 2 are among those of 6. Graph Flow's curves on Synapse use 2, 6, 10, 14 and 18.
+    Whole patients, since slices of one are near copies of each other. With one seed the subsets are nested: the 2
+    patients of one are among the 6 of the next. Graph Flow's curves on Synapse use 2, 6, 10, 14 and 18.
 
     Args:
         records: the training part of a data list; "patient" tells the patient, else "case".
@@ -98,7 +98,9 @@ class LabelledUnlabelledSampler(Sampler[list[int]]):
                 fix="add the unlabelled images to the data list, or train without this sampler",
             )
         if batch_size < 2:
-            raise UserError("batch_size", found=str(batch_size), expected="2 or more, half of them labelled", fix="use 2")
+            raise UserError(
+                "batch_size", found=str(batch_size), expected="2 or more, half of them labelled", fix="use 2"
+            )
         self.shares = batch_size - batch_size // 2, batch_size // 2
 
     def __len__(self) -> int:

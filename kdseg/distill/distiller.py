@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kdseg.distill.build import build_method, make_loss
-from kdseg.distill.taps import LOGITS, TapRecorder, tap_paths
+from kdseg.distill.taps import IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.terms import Method, expand_taps
 from kdseg.errors import UserError
@@ -65,8 +65,8 @@ class Distiller(nn.Module):
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         # around nn.Module's bookkeeping on purpose, see the class's docstring
         object.__setattr__(self, "teacher", teacher)
-        has_s = [*tap_paths(student, student_taps), LOGITS]
-        has_t = [*tap_paths(teacher.network, teacher.named_taps), LOGITS]
+        has_s = [*tap_paths(student, student_taps), LOGITS, IMAGE]
+        has_t = [*tap_paths(teacher.network, teacher.named_taps), LOGITS, IMAGE]
         self.routes = {name: expand_taps(term, has_s, has_t) for name, term in self.method.terms.items()}
         teacher.record(tap for _, taps in self.routes.values() for tap in taps)
         self.recorder = TapRecorder(student, (tap for taps, _ in self.routes.values() for tap in taps), student_taps)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from kdseg.distill.terms import Method, Term
 from kdseg.losses import (
+    AdaptiveAffinityLoss,
     AdversarialSimilarityLoss,
+    AffinityFieldLoss,
     AttentionLoss,
+    BatchSimilarityLoss,
+    ChannelLoss,
+    ClassVariationLoss,
+    CrossImageLoss,
     DistillationLoss,
     FactorLoss,
     FeatureSimilarityLoss,
     FitNetLoss,
+    FlowLoss,
+    GramLoss,
     GraphAdversarialLoss,
     GraphEdgeLoss,
     GraphVertexLoss,
+    ImageAdversarialLoss,
     ImportanceMapLoss,
     LogitsLoss,
+    MemoryLoss,
     OverhaulLoss,
+    PairwiseLoss,
     RegionAffinityLoss,
+    RelationalLoss,
     SpatialGraphLoss,
+    TextureLoss,
     VariationalInformationLoss,
 )
 
@@ -38,6 +51,19 @@ LOSSES: dict[str, type[DistillationLoss]] = {
     "graph_vertices": GraphVertexLoss,
     "graph_edges": GraphEdgeLoss,
     "graph_adversarial": GraphAdversarialLoss,
+    "adaptive_affinity": AdaptiveAffinityLoss,
+    "affinity_field": AffinityFieldLoss,
+    "batch_similarity": BatchSimilarityLoss,
+    "channel": ChannelLoss,
+    "class_variation": ClassVariationLoss,
+    "cross_image": CrossImageLoss,
+    "flow": FlowLoss,
+    "gram": GramLoss,
+    "image_adversarial": ImageAdversarialLoss,
+    "memory": MemoryLoss,
+    "pairwise": PairwiseLoss,
+    "relational": RelationalLoss,
+    "texture": TextureLoss,
 }
 """The losses that a term can name."""
 
@@ -87,6 +113,65 @@ METHODS: dict[str, Method] = {
         "code",
     ),
     "ofd": Method({"features": Term("overhaul", ("enc{level}",), weight=1e-3)}, "ICCV 2019 (arXiv 1904.01866)", "code"),
+    "coco": Method(
+        {
+            "relations": Term("feature_similarity", ("enc3", "dec3"), weight=1.0, settings={"similarity": "cross"}),
+            "adversarial": Term("image_adversarial", ("logits", "image"), weight=0.1),
+        },
+        "arXiv 2108.12173 (BIBM 2021)",
+        "reconstruction",
+    ),
+    "adaptive_affinity": Method(
+        {
+            "logits": Term("logits", weight=0.1),
+            "gram": Term("gram", ("enc{deepest}",), weight=0.9),
+            "affinity": Term("adaptive_affinity", ("enc{deepest}",), weight=0.9),
+            "field": Term("affinity_field", weight=0.0),
+        },
+        "arXiv 2404.02738 (SciTePress 2025)",
+        "reconstruction",
+    ),
+    "fsp": Method({"flow": Term("flow", ("enc{deepest}", "dec{deepest}"), weight=50.0)}, "FSP, CVPR 2017", "code"),
+    "sp": Method(
+        {"similarity": Term("batch_similarity", ("enc{deepest}",), weight=3000.0)}, "arXiv 1907.09682", "code"
+    ),
+    "nst": Method({"texture": Term("texture", ("enc{deepest}",), weight=50.0)}, "arXiv 1707.01219", "code"),
+    "rkd": Method(
+        {
+            "distance": Term("relational", ("enc{deepest}",), weight=25.0, settings={"relation": "distance"}),
+            "angle": Term("relational", ("enc{deepest}",), weight=50.0, settings={"relation": "angle"}),
+        },
+        "arXiv 1904.05068 (CVPR 2019)",
+        "code",
+    ),
+    "skds": Method(
+        {
+            "logits": Term("logits", weight=10.0),
+            "pairwise": Term("pairwise", ("enc{deepest}",), weight=1.0),
+            "adversarial": Term("image_adversarial", ("logits", "image"), weight=0.1),
+        },
+        "SKDS, CVPR 2019 and TPAMI",
+        "code",
+    ),
+    "ifvd": Method({"variation": Term("class_variation", ("enc{deepest}",), weight=20.0)}, "IFVD, ECCV 2020", "code"),
+    "cwd": Method(
+        {
+            "logits": Term("channel", weight=3.0),
+            "features": Term("channel", ("enc{deepest}",), weight=50.0),
+        },
+        "arXiv 2011.13256 (ICCV 2021)",
+        "code",
+    ),
+    "cirkd": Method(
+        {
+            "logits": Term("logits", weight=1.0),
+            "images": Term("cross_image", ("enc{deepest}",), weight=1.0),
+            "pixels": Term("memory", ("enc{deepest}", "logits"), weight=0.1, settings={"memory": "pixel"}),
+            "regions": Term("memory", ("enc{deepest}", "logits"), weight=0.1, settings={"memory": "region"}),
+        },
+        "arXiv 2204.06986 (CVPR 2022)",
+        "code",
+    ),
 }
 """The methods by name. A new entry has the command line, the config, the docs table and the test contract at once."""
 

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from kdseg.errors import UserError, suggestion
 from kdseg.networks.taps import find_taps
 
-__all__ = ["LOGITS", "TapRecorder", "tap_paths"]
+__all__ = ["IMAGE", "LOGITS", "TapRecorder", "tap_paths"]
+
+IMAGE = "image"
+"""The tap that is no feature: what the network was given, for losses that look at the image too."""
 
 LOGITS = "logits"
 """The tap that every network has: its output."""
@@ -53,7 +56,7 @@ class TapRecorder(nn.Module):
 
     Args:
         network: returns logits ``BKH[WD]``, or a list or tuple whose first item they are (deep supervision).
-        wanted: names of the taps to gather; "logits" is always given.
+        wanted: names of the taps to gather; "logits" and "image" are always given.
         named: see :func:`tap_paths`.
 
     Raises:
@@ -64,7 +67,7 @@ class TapRecorder(nn.Module):
         >>> recorder = TapRecorder(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU()), ["enc1"], {"enc1": "0"})
         >>> logits, taps = recorder(torch.zeros(1, 1, 4, 4))
         >>> sorted(taps)
-        ['enc1', 'logits']
+        ['enc1', 'image', 'logits']
     """
 
     def __init__(self, network: nn.Module, wanted: Iterable[str], named: Mapping[str, str] | None = None) -> None:
@@ -74,13 +77,14 @@ class TapRecorder(nn.Module):
         self._seen: dict[str, Tensor] = {}
         self._handles: list[Any] = []
         modules = dict(network.named_modules())
-        for tap in sorted(set(wanted) - {LOGITS}):
+        for tap in sorted(set(wanted) - {LOGITS, IMAGE}):
             if tap not in paths:
                 raise UserError(
                     f"tap {tap!r} of {type(network).__name__}",
                     found="no such tap",
-                    expected=f"one of {', '.join([*paths, LOGITS])}",
-                    fix=f"{suggestion(tap, [*paths, LOGITS])} Or name its module path in student_taps or teacher_taps",
+                    expected=f"one of {', '.join([*paths, LOGITS, IMAGE])}",
+                    fix=f"{suggestion(tap, [*paths, LOGITS, IMAGE])} "
+                    "Or name its module path in student_taps or teacher_taps",
                 )
             path = paths[tap]
             module = modules[path.removesuffix(":in")]
@@ -93,7 +97,7 @@ class TapRecorder(nn.Module):
         """Logits and taps of an image batch ``BCH[WD]``."""
         output = self.network(image)
         logits = output[0] if isinstance(output, (list, tuple)) else output
-        taps = {**self._seen, LOGITS: logits}
+        taps = {**self._seen, LOGITS: logits, IMAGE: image}
         self._seen.clear()
         return logits, taps
 

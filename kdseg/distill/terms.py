@@ -22,6 +22,8 @@ class Term:
         loss: a name of :data:`kdseg.distill.methods.LOSSES`.
         taps: the taps that the loss reads, in its order. ``{level}`` stands for every level at which both networks have
             all taps of the list: ``("enc{level}", "dec{level}")`` becomes ``enc1, dec1, enc2, dec2, …``.
+            ``{deepest}`` stands for the last of these levels only: ``("enc{deepest}",)`` is the deepest encoder level
+            that both networks have.
         weight: factor of the term in the total loss; 0 leaves the term out.
         teacher_taps: the teacher's taps where they differ from the student's.
         settings: further arguments of the loss.
@@ -50,7 +52,7 @@ class Method:
 
 
 def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The taps of a term for two networks, ``{level}`` written out.
+    """The taps of a term for two networks, ``{level}`` and ``{deepest}`` written out.
 
     Args:
         term: the term.
@@ -63,24 +65,25 @@ def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> t
     Example:
         >>> expand_taps(Term("feature_similarity", ("enc{level}",)), ["enc1", "enc2"], ["enc2", "enc3"])
         (['enc2'], ['enc2'])
+        >>> expand_taps(Term("affinity", ("enc{deepest}", "logits")), ["enc1", "enc2"], ["enc1", "enc2", "enc3"])
+        (['enc2', 'logits'], ['enc2', 'logits'])
     """
     patterns_s, patterns_t = term.taps, term.teacher_taps or term.taps
     if len(patterns_s) != len(patterns_t):
         found = f"{len(patterns_s)} for the student, {len(patterns_t)} for the teacher"
         raise UserError("taps of a term", found=found, expected="as many for both", fix="name them in pairs")
-    if not any("{level}" in pattern for pattern in (*patterns_s, *patterns_t)):
+    patterns = (*patterns_s, *patterns_t)
+    if not any(_is_pattern(pattern) for pattern in patterns):
         return list(patterns_s), list(patterns_t)
     has_s, has_t = set(student), set(teacher)
-    numbers = sorted({int(digits) for tap in has_s for digits in re.findall(r"\d+$", tap)})
-    result_s: list[str] = []
-    result_t: list[str] = []
-    for number in numbers:
-        level_s = [pattern.replace("{level}", str(number)) for pattern in patterns_s]
-        level_t = [pattern.replace("{level}", str(number)) for pattern in patterns_t]
-        if has_s.issuperset(level_s) and has_t.issuperset(level_t):
-            result_s += level_s
-            result_t += level_t
-    if not result_s:
+    numbers = sorted({int(digits) for tap in (*has_s, *has_t) for digits in re.findall(r"\d+$", tap)})
+    levels = [
+        number
+        for number in numbers
+        if all(_at(p, number) in has_s for p in patterns_s if _is_pattern(p))
+        and all(_at(p, number) in has_t for p in patterns_t if _is_pattern(p))
+    ]
+    if not levels:
         raise UserError(
             f"taps {', '.join(patterns_s)}",
             found=f"no level that both networks have (student: {', '.join(sorted(has_s)) or 'none'}; "
@@ -88,4 +91,14 @@ def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> t
             expected="at least one common level",
             fix="name the networks' modules in student_taps and teacher_taps",
         )
-    return result_s, result_t
+    if not any("{level}" in pattern for pattern in patterns):
+        levels = levels[-1:]
+    return [_at(p, n) for n in levels for p in patterns_s], [_at(p, n) for n in levels for p in patterns_t]
+
+
+def _is_pattern(tap: str) -> bool:
+    return "{level}" in tap or "{deepest}" in tap
+
+
+def _at(pattern: str, level: int) -> str:
+    return pattern.replace("{level}", str(level)).replace("{deepest}", str(level))

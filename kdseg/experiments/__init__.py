@@ -1,6 +1,5 @@
-"""What is shown of an experiment: tables and pictures."""
+"""The demo, the comparison of methods, and how their results are shown."""
 
-from kdseg.experiments.overlay import OverlayRow, overlay_picture
 from kdseg.experiments.table import markdown_table, text_table
 
-__all__ = ["OverlayRow", "markdown_table", "overlay_picture", "text_table"]
+__all__ = ["markdown_table", "text_table"]

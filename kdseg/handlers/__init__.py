@@ -1,14 +1,19 @@
 """Ignite handlers: all that happens around the training step."""
 
+from kdseg.handlers.case_overlays import CaseOverlays
+from kdseg.handlers.case_table import CaseTable
 from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
 from kdseg.handlers.progress import Progress
 from kdseg.handlers.reproducible import ReproducibleEpochs
 from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
 from kdseg.handlers.teacher_check import TeacherCheck
+from kdseg.handlers.tracking import Tracking
 
 __all__ = [
     "BestModel",
+    "CaseOverlays",
+    "CaseTable",
     "DiscriminatorStep",
     "EpochLog",
     "GradientClipping",
@@ -17,6 +22,7 @@ __all__ = [
     "StopEarly",
     "TeacherCheck",
     "TermWatch",
+    "Tracking",
     "TrainingCheckpoint",
     "fingerprint",
 ]

@@ -20,7 +20,8 @@ __all__ = ["CaseOverlays"]
 class CaseOverlays:
     """Ignite handler for a MONAI evaluator: writes ``overlays.png``, a row a case, from the best to the worst Dice.
 
-    Reads ``image``, ``label`` and ``pred`` (hard masks, first foreground class) of the output. Of a volume the slice with
+    Reads ``image``, ``label`` and ``pred`` (hard masks, first foreground class) of the output. Of a volume the slice
+    with
     the most foreground is shown.
 
     Args:

@@ -14,11 +14,12 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
-from kdseg.data.files import file_stem, replacing
+from kdseg.data.files import file_stem
 from kdseg.errors import UserError
+from kdseg.files import whole_file
 from kdseg.metrics.case_metrics import METRICS, case_metrics, check_metric_names
 
-__all__ = ["CaseTable", "known_spacing", "summarise"]
+__all__ = ["CaseTable", "case_name", "known_spacing", "summarise"]
 
 
 class CaseTable:
@@ -81,7 +82,7 @@ class CaseTable:
                 fix="leave 'decollate' of the evaluator at true",
             )
         for record, item in zip(engine.state.batch, output, strict=True):
-            case = _case_name(record, item, number=len(self.rows))
+            case = case_name(record, item, number=len(self.rows))
             # the prediction's own grid counts: it differs from the image's when the postprocessing inverts a resampling
             on_grid = item["pred"] if isinstance(item["pred"], MetaTensor) else item["image"]
             try:
@@ -106,13 +107,13 @@ class CaseTable:
         engine.state.metrics.update(means)
         if self.output_dir is not None and self.rows and _is_first_rank():
             with (
-                replacing(self.output_dir / "cases.csv") as path,
+                whole_file(self.output_dir / "cases.csv") as path,
                 path.open("w", newline="", encoding="utf-8") as file,
             ):
                 writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
                 writer.writeheader()
                 writer.writerows(self.rows)
-            with replacing(self.output_dir / "summary.json") as path:
+            with whole_file(self.output_dir / "summary.json") as path:
                 path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
@@ -151,7 +152,7 @@ def known_spacing(image: torch.Tensor) -> tuple[float, ...] | None:
     return tuple(float(length) for length in image.pixdim)
 
 
-def _case_name(record: Mapping[str, Any], item: Mapping[str, Any], number: int) -> str:
+def case_name(record: Mapping[str, Any], item: Mapping[str, Any], number: int) -> str:
     if "case" in record:
         return str(record["case"])
     image = item.get("image")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from torch import Tensor, nn
 
 from kdseg.distill import Distiller
 from kdseg.errors import UserError
+from kdseg.files import save_atomically
+from kdseg.handlers.checkpoints import fingerprint, is_main_process
 from kdseg.losses import IGNORED
 from kdseg.networks.paraphraser import Paraphraser
 
@@ -25,18 +26,20 @@ __all__ = ["ParaphraserWarmup"]
 logger = logging.getLogger(__name__)
 
 MOMENTUM = 0.9
+GRADIENT_LIMIT = 10.0
 
 
 class ParaphraserWarmup:
     """Trains, caches and freezes the paraphrasers of every term that has some, on the frozen teacher's taps.
 
-    Runs when the trainer starts; does nothing where no term has paraphrasers, or where they came trained out of a
-    checkpoint (attach it after the handler that resumes). Terms that paraphrase the same tap at the same width share one
-    training. Only images with a labelled voxel are used, so that a semi-supervised training stays honest.
+    Runs when the trainer starts; does nothing where no term has paraphrasers, or where they are trained already. A
+    resumed training loads what the first one has kept. Terms that paraphrase the same tap at the same width share one
+    training. Only images with a labelled voxel are used, as in Graph Flow's semi-supervised mode.
 
-    The reconstruction error is the squared one, summed over channels, mean over positions, of taps scaled to a mean square
-    of 1 (undone in the biases afterwards, exactly): the learning rates then mean the same for any teacher and any size.
-    SGD with momentum 0.9 and the two rates are those of Graph Flow's code; scaling and number of steps are ours.
+    The reconstruction error is the squared one, summed over channels, mean over positions, of taps scaled to a mean
+    square of 1 (undone in the biases afterwards, exactly): the learning rates then mean the same for any teacher and
+    any size. SGD with momentum 0.9 and the two rates are those of Graph Flow's code; scaling, steps and the limit of
+    the gradient are ours.
 
     Args:
         output_dir: where the trained paraphrasers are kept, as ``paraphrasers_<key>.pt``; the key holds the teacher's
@@ -78,8 +81,8 @@ class ParaphraserWarmup:
         if self.output_dir is not None:
             path = self.output_dir / f"paraphrasers_{self._key(trainer.distiller, groups)}.pt"
         if path is not None and path.is_file():
-            states = torch.load(path, map_location="cpu", weights_only=True)
-            logger.info(f"paraphrasers: {path.name}")
+            states = _load(path)
+            logger.info(f"paraphrasers trained before: {path}")
         else:
             # forked: the training that follows draws the same numbers whether the cache was there or not
             devices = [torch.cuda.current_device()] if trainer.state.device.type == "cuda" else []
@@ -87,11 +90,8 @@ class ParaphraserWarmup:
                 torch.manual_seed(self.seed)
                 self._train(trainer, {name: members[0] for name, members in groups.items()})
             states = {name: members[0].state_dict() for name, members in groups.items()}
-            if path is not None and _rank() == 0:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                unfinished = path.with_suffix(".tmp")
-                torch.save({name: {k: v.cpu() for k, v in state.items()} for name, state in states.items()}, unfinished)
-                unfinished.replace(path)
+            if path is not None and is_main_process():
+                save_atomically(states, path)
         for name, members in groups.items():
             for paraphraser in members:
                 paraphraser.load_state_dict(states[name])
@@ -99,9 +99,8 @@ class ParaphraserWarmup:
 
     def _train(self, trainer: Any, paraphrasers: Mapping[str, Paraphraser]) -> None:
         modules = nn.ModuleList(paraphrasers.values())
-        for layer in modules.modules():
-            if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
+        for paraphraser in paraphrasers.values():
+            paraphraser.reset_parameters()
         modules.requires_grad_(True)
         # the taps are called by name; a group's name says the tap and the widths
         taps_of = {name: name.split(":")[0] for name in paraphrasers}
@@ -118,7 +117,7 @@ class ParaphraserWarmup:
             torch.stack(losses).sum().backward()
             for paraphraser in paraphrasers.values():
                 _average([p.grad for p in paraphraser.parameters() if p.grad is not None])
-                nn.utils.clip_grad_norm_(paraphraser.parameters(), paraphraser.in_channels)
+                nn.utils.clip_grad_norm_(paraphraser.parameters(), GRADIENT_LIMIT)
             optimizer.step()
         for name, paraphraser in paraphrasers.items():
             tap = taps_of[name]
@@ -133,13 +132,18 @@ class ParaphraserWarmup:
             )
 
     def _key(self, distiller: Distiller, groups: Mapping[str, Any]) -> str:
-        settings = [sorted(groups), self.steps, self.learning_rates, self.seed]
-        digest = hashlib.sha256(json.dumps(settings).encode())
+        digest = hashlib.sha256()
         for name, value in distiller.teacher.network.state_dict().items():
             digest.update(name.encode())
             if isinstance(value, Tensor):
-                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()[:16]
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return fingerprint(
+            teacher=digest.hexdigest(),
+            paraphrasers=sorted(groups),
+            steps=self.steps,
+            learning_rates=self.learning_rates,
+            seed=self.seed,
+        )
 
 
 def _untrained(distiller: Distiller) -> dict[str, list[Paraphraser]]:
@@ -190,8 +194,13 @@ def _root_mean_square(features: Tensor) -> float:
     return float(square.sqrt().clamp_min(1e-12))
 
 
-def _rank() -> int:
-    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+def _load(path: Path) -> dict[str, dict[str, Tensor]]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        found = f"a file that cannot be read ({type(error).__name__})"
+        fix = "delete the file: the paraphrasers are trained anew"
+        raise UserError(path, found=found, expected="trained paraphrasers", fix=fix) from error
 
 
 def _average(tensors: Sequence[Tensor]) -> None:

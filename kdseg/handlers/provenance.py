@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import platform
 from collections.abc import Mapping
@@ -11,12 +10,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
-
 from kdseg.data.files import content_hash
 from kdseg.errors import UserError
 
-__all__ = ["calling_config", "data_list_facts", "environment", "without_private_parts"]
+__all__ = ["data_list_facts", "environment", "without_private_parts"]
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -82,18 +79,3 @@ def _without_folders(text: str) -> str:
         return f"…/{PureWindowsPath(text).name}"
     # expressions name folders too; the home folder is the part that names a person
     return text.replace(str(Path.home()), "~")
-
-
-def calling_config() -> dict[str, Any] | None:
-    """The merged bundle configuration, overrides included, that is building the caller; ``None`` outside of one.
-
-    MONAI hands its configuration to nothing that it builds, and the command line does not tell it (argument files,
-    commands and tests compose configurations too). The parser is on the call stack whichever way it was started.
-    """
-    frame = inspect.currentframe()
-    while frame is not None:
-        parser = frame.f_locals.get("self")
-        if isinstance(parser, ConfigParser):
-            return dict(parser.get())
-        frame = frame.f_back
-    return None

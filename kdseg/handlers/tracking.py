@@ -23,9 +23,10 @@ from monai.engines import Evaluator
 from monai.utils import is_scalar
 
 from kdseg.engines.trainer import TERMS
+from kdseg.configuration import calling_config
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers.mlflow_run import MlflowRun
-from kdseg.handlers.provenance import calling_config, data_list_facts, environment, without_private_parts
+from kdseg.handlers.provenance import data_list_facts, environment, without_private_parts
 
 __all__ = ["ROLES", "Tracking"]
 

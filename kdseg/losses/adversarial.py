@@ -7,18 +7,19 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
 
 from kdseg.errors import UserError, suggestion
-from kdseg.losses.base import DistillationLoss, Head
+from kdseg.losses.base import DistillationLoss, Head, probabilities, resize
 
-__all__ = ["AdversarialLoss", "critic", "gradient_penalty"]
+__all__ = ["AdversarialLoss", "ImageAdversarialLoss", "critic", "gradient_penalty", "patch_discriminator"]
 
 Objective = Literal["wgan-gp", "lsgan"]
 
 
 def critic(discriminator: nn.Module, pair: Tensor) -> Tensor:
-    """The discriminator's map of scores; MONAI's discriminators return their features too, the scores last."""
+    """The discriminator's map of scores ``B1H[WD]``; MONAI's discriminators return features too, the scores last."""
     scores = discriminator(pair)
     return scores[-1] if isinstance(scores, (list, tuple)) else scores
 
@@ -26,8 +27,12 @@ def critic(discriminator: nn.Module, pair: Tensor) -> Tensor:
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """``mean (‖∇D(x)‖ − 1)²`` at random points x between real and fake, one per image (arXiv 1704.00028, eq. 3).
 
+    D(x) is the mean of an image's map of scores, as in the critic's loss: the sum would scale the gradient with the
+    number
+    of patches, and the penalty would hold down nothing else.
+
     Args:
-        discriminator: maps ``BCH[WD]`` to scores.
+        discriminator: maps ``BCH[WD]`` to scores ``B…``.
         real: ``BCH[WD]``, without gradient.
         fake: the same shape, without gradient.
 
@@ -39,7 +44,9 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Te
     """
     share = torch.rand([len(real), *[1] * (real.ndim - 1)], device=real.device, dtype=real.dtype)
     between = (share * real + (1 - share) * fake).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(discriminator, between).sum(), between, create_graph=True)
+    (gradient,) = torch.autograd.grad(
+        critic(discriminator, between).flatten(1).mean(1).sum(), between, create_graph=True
+    )
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
@@ -87,6 +94,57 @@ class AdversarialLoss(DistillationLoss):
             return ((score_real - 1).square().mean() + score_fake.square().mean()) / 2
         penalty = gradient_penalty(self.discriminator, real, fake)
         return score_fake.mean() - score_real.mean() + self.penalty * penalty
+
+
+class ImageAdversarialLoss(AdversarialLoss):
+    """A patch discriminator on image and prediction together: real is the teacher's prediction, fake the student's.
+
+    The conditional game of structured distillation (SKDS, CVPR 2019, "holistic" term) and of CoCo DistillNet. Taps:
+    ``logits, image``. No labels are needed. The discriminator is a PatchGAN and not the papers' own [default].
+
+    Args:
+        objective: "wgan-gp" or "lsgan".
+        penalty: weight of the gradient penalty.
+        channels: width of the discriminator's first layer.
+        layers: its number of strided layers after the first.
+        head: "softmax" or "sigmoid".
+    """
+
+    def __init__(
+        self,
+        objective: Objective = "wgan-gp",
+        penalty: float = 10.0,
+        channels: int = 32,
+        layers: int = 3,
+        head: Head = "softmax",
+    ) -> None:
+        super().__init__(objective, penalty, head)
+        self.channels = channels
+        self.layers = layers
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        seen = student[0].shape[1] + student[1].shape[1]
+        self.discriminator = patch_discriminator(student[0], seen, self.channels, self.layers)
+
+    def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
+        logits, image = taps
+        return torch.cat([probabilities(logits, self.head), resize(image, logits.shape[2:]).to(logits.dtype)], 1)
+
+
+def patch_discriminator(like: Tensor, in_channels: int, channels: int = 32, layers: int = 3) -> PatchDiscriminator:
+    """MONAI's PatchDiscriminator for maps of the size of ``like`` (``BCH[WD]``), with fewer layers on small ones.
+
+    It normalises by instance: batch statistics would couple the images that the gradient penalty takes one by one.
+    """
+    # each strided layer halves the map, two 4-wide layers without stride follow
+    deepest = max(1, int(min(like.shape[2:])).bit_length() - 4)
+    return PatchDiscriminator(
+        spatial_dims=like.ndim - 2,
+        channels=channels,
+        in_channels=in_channels,
+        num_layers_d=min(layers, deepest),
+        norm="INSTANCE",
+    )
 
 
 @contextmanager

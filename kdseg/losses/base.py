@@ -17,6 +17,7 @@ __all__ = [
     "Head",
     "masked_mean",
     "one_hot_label",
+    "position_classes",
     "probabilities",
     "resize",
     "resize_label",
@@ -162,6 +163,29 @@ def one_hot_label(label: Tensor, classes: int, head: Head) -> tuple[Tensor, Tens
     # compared class by class: scatter would fail on a label outside the classes, far from its cause
     numbers = torch.arange(classes, device=label.device).view(1, -1, *[1] * (label.ndim - 2))
     return ((clean == numbers) & valid).float(), valid.float()
+
+
+def position_classes(label: Tensor, size: Sequence[int], head: Head) -> Tensor:
+    """Which positions of a tap are of one class: ``BN`` numbers 0, 1, …, and −1 where the label is 255.
+
+    Args:
+        label: ``B1H[WD]`` class numbers (softmax) or ``BKH[WD]`` binary maps (sigmoid), 255 where ignored. Two
+            positions of a sigmoid label are of one class where all channels agree; the numbers hold within the batch.
+        size: spatial size of the tap; the label is resized to it, nearest neighbour.
+        head: see :class:`DistillationLoss`.
+
+    Example:
+        >>> position_classes(torch.tensor([[[0, 1, 255, 1]], [[0, 0, 0, 0]]]), (4,), "softmax").tolist()
+        [[0, 1, -1, 1], [0, 0, 0, 0]]
+    """
+    label = resize_label(label, size).flatten(2).long()
+    valid = (label != IGNORED).all(1)
+    if head == "softmax":
+        classes = label[:, 0]
+    else:
+        codes = (label.clamp(0, 1) << torch.arange(label.shape[1], device=label.device).unsqueeze(1)).sum(1)
+        classes = codes.unique(return_inverse=True)[1]
+    return torch.where(valid, classes, -1)
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:

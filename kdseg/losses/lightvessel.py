@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
-from kdseg.losses.adversarial import AdversarialLoss, Objective
+from kdseg.losses.adapters import orthogonal_bridge
+from kdseg.losses.adversarial import AdversarialLoss, Objective, patch_discriminator
 from kdseg.losses.base import DistillationLoss, Head, one_hot_label, probabilities, resize
 from kdseg.losses.relations import cross_relation_distance
 
@@ -31,8 +31,8 @@ def level_similarity(encoder: Tensor, decoder: Tensor) -> Tensor:
     A position where one of the vectors is zero has similarity 0.
 
     Example:
-        >>> level_similarity(torch.ones(1, 2, 4, 4), torch.ones(1, 2, 4, 4)).mean().item()
-        1.0
+        >>> level_similarity(torch.ones(1, 1, 1, 2), torch.tensor([[[[2.0, -3.0]]]])).tolist()
+        [[[[1.0, -1.0]]]]
     """
     return F.cosine_similarity(encoder, decoder, dim=1, eps=1e-6).unsqueeze(1)
 
@@ -81,11 +81,11 @@ class FeatureSimilarityLoss(DistillationLoss):
         for level in range(0, len(student), 2):
             if self.similarity == "channel":
                 self.student_bridges.append(
-                    nn.ModuleList([_bridge(student[level + i], teacher[level + i].shape[1]) for i in (0, 1)])
+                    nn.ModuleList([orthogonal_bridge(student[level + i], teacher[level + i].shape[1]) for i in (0, 1)])
                 )
                 continue
-            bridge = _bridge(student[level], student[level + 1].shape[1])
-            fixed = _bridge(teacher[level], teacher[level + 1].shape[1])
+            bridge = orthogonal_bridge(student[level], student[level + 1].shape[1])
+            fixed = orthogonal_bridge(teacher[level], teacher[level + 1].shape[1])
             fixed.requires_grad_(False)
             self.student_bridges.append(bridge)
             self.teacher_bridges.append(fixed)
@@ -95,7 +95,8 @@ class FeatureSimilarityLoss(DistillationLoss):
         for level, bridge in enumerate(self.student_bridges):
             pair_s, pair_t = student[2 * level : 2 * level + 2], teacher[2 * level : 2 * level + 2]
             if self.similarity == "channel":
-                flow_s = channel_flow(*(b(f) for b, f in zip(bridge, pair_s, strict=True)))  # type: ignore[arg-type]
+                assert isinstance(bridge, nn.ModuleList)
+                flow_s = channel_flow(bridge[0](pair_s[0]), bridge[1](pair_s[1]))
                 total = total + F.mse_loss(flow_s, channel_flow(*pair_t))
                 continue
             encoder_s, decoder_s = bridge(pair_s[0]), pair_s[1]
@@ -105,9 +106,8 @@ class FeatureSimilarityLoss(DistillationLoss):
                 map_t = resize(level_similarity(encoder_t, decoder_t), size)
                 total = total + F.mse_loss(level_similarity(encoder_s, decoder_s), map_t)
             else:
-                maps = [F.normalize(f, dim=1, eps=1e-6) for f in (encoder_s, decoder_s)]
-                maps += [F.normalize(resize(f, size), dim=1, eps=1e-6) for f in (encoder_t, decoder_t)]
-                total = total + cross_relation_distance(*maps)
+                maps = (encoder_s, decoder_s, resize(encoder_t, size), resize(decoder_t, size))
+                total = total + cross_relation_distance(*maps, cosine=True)
         return total
 
 
@@ -142,16 +142,8 @@ class AdversarialSimilarityLoss(AdversarialLoss):
         self.layers = layers
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        classes, spatial_dims = student[0].shape[1], student[0].ndim - 2
-        # each strided layer halves the map, two 4-wide layers without stride follow: fewer layers on small crops
-        deepest = max(1, int(min(student[0].shape[2:])).bit_length() - 4)
-        self.discriminator = PatchDiscriminator(
-            spatial_dims=spatial_dims,
-            channels=self.channels,
-            in_channels=2 * classes,
-            num_layers_d=min(self.layers, deepest),
-            norm="INSTANCE",
-        )
+        classes = student[0].shape[1]
+        self.discriminator = patch_discriminator(student[0], 2 * classes, self.channels, self.layers)
 
     def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
         logits = taps[0]
@@ -160,23 +152,3 @@ class AdversarialSimilarityLoss(AdversarialLoss):
         size = label.shape[2:]
         # where nothing is known the discriminator sees zeros on both sides, for teacher and student alike
         return torch.cat([truth, probabilities(resize(logits, size), self.head) * valid], 1).to(logits.dtype)
-
-
-def _bridge(features: Tensor, channels: int) -> nn.Module:
-    """A 1×1 convolution from the width of ``features`` to ``channels``; nothing where they agree."""
-    if features.shape[1] == channels:
-        return nn.Identity()
-    convolution = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}[features.ndim]
-    bridge = convolution(features.shape[1], channels, 1, bias=False).to(features)
-    # drawn from the shape alone: a student that equals its teacher gets the same bridge, and the term is zero
-    generator = torch.Generator().manual_seed(features.shape[1] * 65537 + channels)
-    with torch.no_grad():
-        draw = torch.randn(bridge.weight.shape, generator=generator, dtype=torch.float64)
-        bridge.weight.copy_(_orthogonal(draw))
-    return bridge
-
-
-def _orthogonal(weight: Tensor) -> Tensor:
-    """The nearest matrix with orthonormal rows or columns, in the shape of a 1×1 convolution's ``weight``."""
-    u, _, v = torch.linalg.svd(weight.flatten(1), full_matrices=False)
-    return (u @ v).view_as(weight)

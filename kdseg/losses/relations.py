@@ -38,7 +38,7 @@ _CHUNK_BYTES = {"cpu": 2**20, "cuda": 2**25}
 def channel_products(
     features: Sequence[Tensor], cosine: bool = False, classes: Tensor | None = None, number_of_classes: int = 1
 ) -> Tensor:
-    """``F Fᵀ`` of the stacked features, ``B × C × C`` in float64 with C the sum of the channels; memory beside it is small.
+    """``F Fᵀ`` of the stacked features, ``B × C × C`` in float64 with C the sum of the channels.
 
     Args:
         features: each ``BC_iH[WD]`` with the same B and number N of positions.
@@ -74,11 +74,11 @@ def relation_distance(student: Tensor, teacher: Tensor, cosine: bool = False) ->
 def cross_relation_distance(
     a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor, cosine: bool = False
 ) -> Tensor:
-    r"""``mean_b ‖A_SᵀB_S − A_TᵀB_T‖²_F / N²``: relations of every position of A with every position of B.
+    r"""``mean_b ‖A_SᵀB_S − A_TᵀB_T‖²_F / (N·M)``: relations of every position of A with every position of B.
 
     Args:
-        a_student, b_student: ``BC_sH[WD]``, the same number N of positions.
-        a_teacher, b_teacher: ``BC_tH[WD]``, the same N, without gradient.
+        a_student, b_student: ``BC_sH[WD]`` with N and with M positions.
+        a_teacher, b_teacher: ``BC_tH[WD]`` with the same N and M.
         cosine: relations are cosines rather than scalar products.
 
     Example:
@@ -86,15 +86,15 @@ def cross_relation_distance(
         >>> cross_relation_distance(f, f, f, f).item() < 1e-12
         True
     """
-    channels, positions = a_student.shape[1], a_student[0, 0].numel()
-    if positions <= max(channels, a_teacher.shape[1]):
+    channels, pairs = a_student.shape[1], a_student[0, 0].numel() * b_student[0, 0].numel()
+    if pairs <= max(channels, a_teacher.shape[1]) ** 2:
         a_s, b_s, a_t, b_t = (_vectors(f, cosine) for f in (a_student, b_student, a_teacher, b_teacher))
         squared = (a_s.transpose(1, 2) @ b_s - a_t.transpose(1, 2) @ b_t).square().sum((1, 2))
     else:
         a = channel_products([a_student, a_teacher], cosine)
         b = a if b_student is a_student and b_teacher is a_teacher else channel_products([b_student, b_teacher], cosine)
         squared = _squared_distance(a, b, channels)
-    return (squared.mean() / positions**2).to(a_student.dtype)
+    return (squared.mean() / pairs).to(a_student.dtype)
 
 
 def class_relation_distance(
@@ -141,9 +141,9 @@ def class_relation_distance(
 
 
 def texture_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    r"""``mean_b ‖F̂_TᵀF̂_T / C_T − F̂_SᵀF̂_S / C_S‖²_F``, each channel's map divided by its length over space (arXiv 1707.01219).
+    r"""``mean_b ‖F̂_TᵀF̂_T / C_T − F̂_SᵀF̂_S / C_S‖²_F``, each channel's map divided by its length over space.
 
-    This is NST's squared maximum mean discrepancy with the polynomial kernel, up to its constant part.
+    NST's squared maximum mean discrepancy with the polynomial kernel (arXiv 1707.01219), up to its constant part.
 
     Args:
         student: ``BC_sH[WD]``.

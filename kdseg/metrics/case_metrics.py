@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -135,9 +136,16 @@ def _hausdorff(predicted: torch.Tensor, true: torch.Tensor, spacing: Sequence[fl
             values.append(float("inf") if empty == 1 else float("nan"))
         else:
             size = None if spacing is None else [float(length) for length in spacing]
-            distance = compute_hausdorff_distance(
-                one[None, None].float(), other[None, None].float(), include_background=True, percentile=95, spacing=size
-            )
+            with warnings.catch_warnings():
+                # MONAI 1.6 calls itself with an argument that it has deprecated
+                warnings.simplefilter("ignore", FutureWarning)
+                distance = compute_hausdorff_distance(
+                    one[None, None].float(),
+                    other[None, None].float(),
+                    include_background=True,
+                    percentile=95,
+                    spacing=size,
+                )
             values.append(distance.item())
     return values
 

@@ -5,6 +5,7 @@ from kdseg.networks.enet import ENet
 from kdseg.networks.erfnet import ERFNet
 from kdseg.networks.fanet import FANet
 from kdseg.networks.mobile_unet import MobileUNet
+from kdseg.networks.projected_enet import ProjectedENet
 from kdseg.networks.registry import NETWORKS, NetworkEntry, build_network
 from kdseg.networks.separable_unet import SeparableUNet
 from kdseg.networks.taps import find_taps
@@ -18,6 +19,7 @@ __all__ = [
     "FANet",
     "MobileUNet",
     "NetworkEntry",
+    "ProjectedENet",
     "SeparableUNet",
     "ThinUNet",
     "TinyUNet",

@@ -62,7 +62,9 @@ def count_macs(network: nn.Module, input_shape: Sequence[int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def _convolution_flops(image: Sequence[int], weight: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
+def _convolution_flops(
+    image: Sequence[int], weight: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any
+) -> int:
     # every weight is used once for each position of the output
     return 2 * image[0] * math.prod(out_shape[2:]) * math.prod(weight)
 

@@ -1,4 +1,4 @@
-"""ENet, a student of Graph Flow and of adaptive affinity: bottlenecks, and unpooling to the remembered maxima."""
+"""ENet, a student of Graph Flow: bottlenecks, and unpooling to the remembered maxima."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from kdseg.networks.shapes import check_divisible
 
-__all__ = ["ENet"]
+__all__ = ["ENet", "InitialBlock", "unpool"]
 
 
 class ENet(nn.Module):
@@ -18,10 +18,9 @@ class ENet(nn.Module):
     Taps: ``enc2`` (16 channels), ``enc3`` (64), ``enc4`` (128) and ``dec3`` (64), ``dec2`` (16) are what each size ends
     with; ``enc3`` and ``dec3``, the ends of stages 1 and 4, are Graph Flow's.
 
-    Source: arXiv 1606.02147, with the widths of the code that Graph Flow uses (bottlenecks of a quarter of their input's
-    channels, where the paper's downsampling takes a quarter of its output's: 0.37 M). Other code projects the pooled
-    shortcut by a 1×1 convolution instead of padding its channels with zeros, hence the 353,761 parameters (3 channels
-    in, 2 out) in the adaptive-affinity paper. In 3-D, a reconstruction, 5×1 and 1×5 become three convolutions.
+    Source: arXiv 1606.02147, at the size that Graph Flow publishes: downsampling bottlenecks are a quarter of their
+    input's channels wide, and zeros fill the channels that their pooled shortcut lacks (the 353,761 parameters of other
+    papers are ``ProjectedENet``). In 3-D, a reconstruction, 5×1 and 1×5 become three convolutions.
 
     The unpooling is written with plain tensor operations, equal to ``MaxUnpool2d`` and ``MaxUnpool3d``: it compiles,
     exports to ONNX, and is deterministic on a GPU.

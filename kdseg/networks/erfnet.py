@@ -14,11 +14,12 @@ __all__ = ["ERFNet"]
 class ERFNet(nn.Module):
     """Efficient residual factorised network: 2,062,872 parameters for 1 channel in, 2 out.
 
-    Taps: ``enc2``, ``enc3``, ``enc4`` and ``dec3``, ``dec2`` are what each size ends with. Graph Flow's are ``down3`` (the
-    second downsampler, before the blocks of its size) and ``up3`` (the first upsampler, likewise): 64 channels at a
-    quarter of the size.
+    Taps: ``enc2``, ``enc3``, ``enc4`` and ``dec3``, ``dec2`` are what each size ends with. Graph Flow's are ``down3``
+    (the second downsampler, before the blocks of its size) and ``up3`` (the first upsampler, likewise): 64 channels at
+    a quarter of the size.
 
-    Source: Romera et al., IEEE T-ITS 2018, doi 10.1109/TITS.2017.2750080, the standard architecture. Two dimensions only.
+    Source: Romera et al., IEEE T-ITS 2018, doi 10.1109/TITS.2017.2750080, the standard architecture. Two dimensions
+    only.
 
     Args:
         in_channels: channels of the image.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -52,8 +54,7 @@ class MobileUNet(nn.Module):
         )
         widths = [1280, 96, 32, 24, 16]
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(widths)
         )
         self.decoder = nn.ModuleList(InvertedResidual(2 * width, width, 6) for width in widths[1:])
         self.head = nn.Sequential(nn.Conv2d(16, 3, 1), nn.Conv2d(3, out_channels, 1))

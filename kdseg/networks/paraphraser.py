@@ -50,6 +50,20 @@ class Paraphraser(nn.Module):
         self.decoder = _chain(spatial_dims, "convtrans", [code_channels, code_channels, in_channels, in_channels])
         # part of the state, so that a resumed training does not warm up again
         self.register_buffer("trained", torch.tensor(False))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, so that what comes out has the size of what goes in.
+
+        The six layers of torch's own initialisation shrink it to nothing, and training starts on a long plateau.
+        """
+        for chain, fan in ((self.encoder, "fan_in"), (self.decoder, "fan_out")):
+            for layer in chain:
+                if isinstance(layer, nn.modules.conv._ConvNd):
+                    # a transposed convolution's weight has its inputs first: what comes in is its "fan out"
+                    nn.init.kaiming_normal_(layer.weight, SLOPE, mode=fan)  # type: ignore[arg-type]
+                    if layer.bias is not None:
+                        nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """The code ``BkH[WD]`` of a tap ``BCH[WD]``."""

@@ -16,6 +16,7 @@ from kdseg.networks.enet import ENet
 from kdseg.networks.erfnet import ERFNet
 from kdseg.networks.fanet import FANet
 from kdseg.networks.mobile_unet import MobileUNet
+from kdseg.networks.projected_enet import ProjectedENet
 from kdseg.networks.separable_unet import SeparableUNet
 from kdseg.networks.thin_unet import ThinUNet
 from kdseg.networks.tiny_unet import TinyUNet
@@ -53,6 +54,7 @@ NETWORKS: dict[str, NetworkEntry] = {
     "fanet": NetworkEntry(FANet, "code", spatial_dims=(2,), published_channels=(1, 2)),
     "mobile_unet": NetworkEntry(MobileUNet, "code", spatial_dims=(2,), published_channels=(1, 2)),
     "enet": NetworkEntry(ENet, "code", published_channels=(1, 2)),
+    "enet_projected": NetworkEntry(ProjectedENet, "code", published_channels=(3, 2)),
     "erfnet": NetworkEntry(ERFNet, "code", spatial_dims=(2,), published_channels=(1, 2)),
     "unet": NetworkEntry(nets.UNet, "monai", {**_FOUR_HALVINGS, "num_res_units": 2}),
     "basic_unet": NetworkEntry(nets.BasicUNet, "monai"),
@@ -89,23 +91,21 @@ def build_network(
     Example:
         >>> type(build_network("tiny_unet_student", spatial_dims=3)).__name__
         'ThinUNet'
-        >>> build_network("fanett")
+        >>> build_network("fannet")
         Traceback (most recent call last):
-        kdseg.errors.UserError: network: found 'fanett'; expected the name of a network. To mend it: did you mean 'fanet'?.
+        kdseg.errors.UserError: network: found 'fannet'; expected the name of a network. To mend it: did you mean \
+'fanet'?
     """
     if name not in NETWORKS:
-        raise UserError(
-            "network", found=f"'{name}'", expected="the name of a network", fix=suggestion(name, NETWORKS)
-        )
+        raise UserError("network", found=f"'{name}'", expected="the name of a network", fix=suggestion(name, NETWORKS))
     entry = NETWORKS[name]
     if spatial_dims not in entry.spatial_dims:
+        others = [other for other, its in NETWORKS.items() if spatial_dims in its.spatial_dims]
         raise UserError(
             f"network '{name}'",
             found=f"spatial_dims {spatial_dims}",
             expected=" or ".join(str(dims) for dims in entry.spatial_dims),
-            fix=f"choose one of {', '.join(other for other, its in NETWORKS.items() if spatial_dims in its.spatial_dims)}"
-            if spatial_dims in (2, 3)
-            else "set spatial_dims to 2 or 3",
+            fix=f"choose one of {', '.join(others)}" if others else "set spatial_dims to 2 or 3",
         )
     known = inspect.signature(entry.constructor).parameters
     for setting in settings:

@@ -14,10 +14,10 @@ __all__ = ["find_taps"]
 def find_taps(network: nn.Module) -> dict[str, str]:
     """The taps of a network: semantic name to module path.
 
-    Names are ``enc1…encN`` and ``dec1…``: the number tells the resolution, ``enc3`` and ``dec3`` having a quarter of the
-    image's size, also where a network has no features at full size and its first tap is ``enc2``. ``encN`` is the
-    bottleneck. The path is one that ``network.get_submodule`` takes; with ``:in`` at its end the tap is the module's
-    first input rather than its output.
+    Names are ``enc1…encN`` and ``dec1…``: the number tells the resolution, ``enc3`` and ``dec3`` having a quarter of
+    the image's size, also where a network has no features at full size and its first tap is ``enc2``. ``encN`` is the
+    bottleneck. The network's output, the tap ``logits``, needs no path and is not listed. A path is one that
+    ``network.get_submodule`` takes; with ``:in`` at its end the tap is the module's first input, not its output.
 
     A network says where its taps are with an attribute or property ``taps``; MONAI's UNet, BasicUNet, DynUNet,
     SegResNet, AttentionUnet, FlexibleUNet, SwinUNETR, UNETR and MedNeXt are known, whatever their depth. For any other

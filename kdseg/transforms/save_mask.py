@@ -14,8 +14,9 @@ from monai.data import MetaTensor, NibabelWriter, PILWriter
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, MetaKeys, convert_data_type
 
-from kdseg.data.files import file_stem, replacing
+from kdseg.data.files import file_stem
 from kdseg.errors import UserError
+from kdseg.files import whole_file
 
 __all__ = ["SaveMaskd"]
 
@@ -83,7 +84,7 @@ class SaveMaskd(MapTransform):
         if isinstance(writer, NibabelWriter):
             # set here and not by set_metadata, which fails on 2-D arrays that need no resampling (monai 1.6.1)
             writer.affine = np.asarray(meta[MetaKeys.ORIGINAL_AFFINE])
-        with replacing(path) as temporary:
+        with whole_file(path) as temporary:
             writer.write(temporary)
         return path
 

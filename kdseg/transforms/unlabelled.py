@@ -17,8 +17,9 @@ class UnlabelledAsIgnoredd(MapTransform):
     """Give records without a label one that is 255 everywhere, of the image's size and position.
 
     Use it after loading (with ``allow_missing_keys=True`` in the transforms before it), so that crops and flips find a
-    label; and again at the end where padding or resampling may have brought other values into it: what was unlabelled the
-    first time is filled anew. The key "unlabelled" says for every record which it is.
+    label; and again at the end where padding or resampling may have brought other values into it: what was unlabelled
+    the first time is filled anew. The key "unlabelled" says for every record which it is. Other keys that only labelled
+    records have would break the batch: end with MONAI's ``SelectItemsd(["image", "label"])``.
 
     Args:
         keys: key of the label.

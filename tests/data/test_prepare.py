@@ -113,6 +113,16 @@ def test_arcade(source: Path):
     assert sum("annotates no vessels" in note for note in result.notes) == 3
 
 
+@pytest.mark.parametrize("text", ["{", '{"images": [{}], "annotations": [], "categories": []}'])
+def test_damaged_annotations_are_reported(source: Path, text: str):
+    for number in range(3):
+        write_case(source, str(number), number)
+    (source / "annotations.json").write_text(text)
+    result, cases, _ = prepared(source)
+    assert len(cases) == 3
+    assert [problem["file"] for problem in result.problems] == ["annotations.json"]
+
+
 def test_polygon_covers_the_pixels_whose_centre_is_within():
     mask = draw_polygons([[1, 1, 3, 1, 3, 3, 1, 3]], 5, 4)
     assert np.argwhere(mask).tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -102,7 +103,9 @@ class Setting:
         return self.loss(student or self.student, teacher or self.teacher, label)
 
 
-def setting(case: Case, *, seed: int = 0, batch: int | None = None, wide: bool = False, double: bool = False) -> Setting:
+def setting(
+    case: Case, *, seed: int = 0, batch: int | None = None, wide: bool = False, double: bool = False
+) -> Setting:
     """Build the case's loss and draw taps.
 
     Args:
@@ -129,7 +132,11 @@ def setting(case: Case, *, seed: int = 0, batch: int | None = None, wide: bool =
             teacher.append(torch.randn(batch, *shape, dtype=dtype))
     loss = case.kind(head=case.head, **{**term.settings, **case.settings})
     loss.build([x[:1].detach() for x in student], [x[:1] for x in teacher])
-    return Setting(loss.to(dtype), student, teacher, draw_label(case, batch, _label_size(term.taps, case)))
+    given = Setting(loss.to(dtype), student, teacher, draw_label(case, batch, _label_size(term.taps, case)))
+    if batch >= case.kind.smallest_batch:
+        with torch.no_grad():
+            given.value()  # a call in training, so that whatever remembers has something to remember
+    return given
 
 
 def draw_label(case: Case, batch: int, size: int) -> Tensor:
@@ -176,7 +183,7 @@ class SmallNet(nn.Module):
         self.pool = pool(2)
         self.up = nn.Upsample(scale_factor=2)
         self.encoder = nn.ModuleList(stage(i, o) for i, o in zip((in_channels, *widths), widths, strict=False))
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.decoder = nn.ModuleList(stage(fine + deep, fine) for fine, deep in pairs)
         self.dropout = nn.Dropout(0.5)
         self.head = convolution(widths[0], classes, 1)

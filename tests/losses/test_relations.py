@@ -40,14 +40,16 @@ def dense_texture(student: Tensor, teacher: Tensor) -> Tensor:
     return (gram_s - gram_t).square().sum((1, 2)).mean()
 
 
-def relative_errors(exact: Callable[..., Tensor], dense: Callable[..., Tensor], s: Tensor, t: Tensor) -> tuple[float, float]:
+def relative_errors(
+    exact: Callable[..., Tensor], dense: Callable[..., Tensor], s: Tensor, t: Tensor
+) -> tuple[float, float]:
     """Of value and gradient: ``exact`` in float32 against ``dense`` in float64."""
     single, double = s.clone().requires_grad_(True), s.double().requires_grad_(True)
     value, plain = exact(single, t), dense(double, t.double())
     value.backward(), plain.backward()
     assert single.grad is not None and double.grad is not None
     error = (single.grad.double() - double.grad).norm() / double.grad.norm()
-    return float(abs(value.double() - plain) / plain), float(error)
+    return abs(value.double() - plain).item() / plain.item(), error.item()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -81,7 +83,9 @@ def test_cross_relations_equal_the_dense_form(cosine: bool, channels: int) -> No
     value = cross_relation_distance(a_s, b_s, a_t, b_t, cosine)
     plain = (dense_relations(a_s, b_s, cosine) - dense_relations(a_t, b_t, cosine)).square().mean()
     torch.testing.assert_close(value, plain)
-    for ours, theirs in zip(torch.autograd.grad(value, [a_s, b_s]), torch.autograd.grad(plain, [a_s, b_s]), strict=True):
+    for ours, theirs in zip(
+        torch.autograd.grad(value, [a_s, b_s]), torch.autograd.grad(plain, [a_s, b_s]), strict=True
+    ):
         torch.testing.assert_close(ours, theirs)
 
 
@@ -114,9 +118,7 @@ def test_products_have_the_right_gradient() -> None:
     classes = torch.randint(-1, 2, (2, 12))
     for cosine in (False, True):
         assert torch.autograd.gradcheck(lambda a, b, cosine=cosine: channel_products([a, b], cosine), taps)
-        assert torch.autograd.gradcheck(
-            lambda a, b, cosine=cosine: channel_products([a, b], cosine, classes, 2), taps
-        )
+        assert torch.autograd.gradcheck(lambda a, b, cosine=cosine: channel_products([a, b], cosine, classes, 2), taps)
 
 
 def test_zero_vectors_have_no_gradient() -> None:

@@ -14,6 +14,7 @@ from kdseg.networks import (
     ERFNet,
     FANet,
     MobileUNet,
+    ProjectedENet,
     SeparableUNet,
     ThinUNet,
     TinyUNet,
@@ -22,6 +23,7 @@ from kdseg.networks import (
     count_parameters,
 )
 from kdseg.networks.enet import unpool
+from tests.networks.test_taps import record_taps
 from tests.networks.tester import NetworkContract
 
 U_NET_TAPS = {f"enc{level}" for level in range(1, 6)} | {f"dec{level}" for level in range(1, 5)}
@@ -105,6 +107,20 @@ class TestENet3D(TestENet):
     test_compiles_in_one_graph = None
 
 
+class TestProjectedENet(NetworkContract):
+    constructor, multiple_of = ProjectedENet, 8
+    taps: ClassVar = {"enc2", "enc3", "enc4", "dec3", "dec2"}
+
+    def test_published_size(self) -> None:
+        assert count_parameters(ProjectedENet(2, 3, 2)) == 353_761
+
+
+class TestProjectedENet3D(TestProjectedENet):
+    dims = 3
+    settings: ClassVar = {"spatial_dims": 3}
+    test_compiles_in_one_graph = None
+
+
 class TestERFNet(NetworkContract):
     constructor, multiple_of = ERFNet, 8
     taps: ClassVar = {"enc2", "down3", "enc3", "enc4", "up3", "dec3", "dec2"}
@@ -135,8 +151,6 @@ def test_graph_flow_taps_have_the_published_channels() -> None:
         ENet: {"enc3": 64, "dec3": 64},
         ERFNet: {"down3": 64, "up3": 64},
     }
-    from tests.networks.test_taps import record_taps
-
     for constructor, channels in published.items():
         network = constructor(in_channels=1, out_channels=2)
         features = record_taps(network, {name: network.taps[name] for name in channels}, torch.zeros(1, 1, 64, 64))

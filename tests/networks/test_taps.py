@@ -89,7 +89,9 @@ MONAI_NETWORKS: dict[str, tuple[Callable[[int], nn.Module], int, set[str]]] = {
         SIX,
     ),
     "UNETR": (
-        lambda dims: nets.UNETR(1, 2, (64, 32, 32)[:dims], feature_size=4, hidden_size=12, mlp_dim=12, num_heads=2, spatial_dims=dims),
+        lambda dims: nets.UNETR(
+            1, 2, (64, 32, 32)[:dims], feature_size=4, hidden_size=12, mlp_dim=12, num_heads=2, spatial_dims=dims
+        ),
         32,
         FIVE,
     ),

@@ -31,10 +31,11 @@ def clouds(rng: np.random.Generator, size: int, finest: float) -> Floats:
     shades = np.zeros((size, size))
     scale = size / 3.0
     while scale >= finest:
-        cells = int(np.ceil(size / scale)) + 2
-        grid = zoom(rng.standard_normal((cells, cells)), scale, order=3, grid_mode=True, mode="nearest")
-        top, left = rng.integers(0, grid.shape[0] - size + 1), rng.integers(0, grid.shape[1] - size + 1)
-        shades += grid[top : top + size, left : left + size] * scale
+        # a coarse grid of random values, each spread over its neighbourhood by a Gaussian
+        cells = int(np.ceil(size / scale)) + 6
+        place = np.arange(size)[:, None] / scale + 2.0 - np.arange(cells)
+        down, across = (np.exp(-(((place + shift) / 0.85) ** 2)) for shift in rng.uniform(0.0, 1.0, 2))
+        shades += scale * (down @ rng.standard_normal((cells, cells)) @ across.T)
         scale /= 2.0
     shades -= shades.mean()
     return shades / shades.std()
@@ -42,9 +43,10 @@ def clouds(rng: np.random.Generator, size: int, finest: float) -> Floats:
 
 def _grain(rng: np.random.Generator, size: int) -> Floats:
     """Fine marks of soft tissue, ``HW``, of one prevailing direction, mean 0 and standard deviation 1."""
-    marks = gaussian_filter(rng.standard_normal((2 * size, 2 * size)), (size / 220.0, size / 70.0), mode="wrap")
+    side, margin = size + 2 * (size // 4), size // 4  # nearly the diagonal, for the turn
+    marks = gaussian_filter(rng.standard_normal((side, side)), (size / 220.0, size / 70.0), mode="wrap")
     turned = rotate(marks, rng.uniform(0.0, 180.0), reshape=False, order=1, mode="wrap")
-    middle = turned[size // 2 : size // 2 + size, size // 2 : size // 2 + size]
+    middle = turned[margin : margin + size, margin : margin + size]
     return (middle - middle.mean()) / middle.std()
 
 
@@ -55,7 +57,7 @@ def chest(rng: np.random.Generator, arm: CArm) -> Floats:
     across, down = np.meshgrid(pixel, pixel)
     angle = rng.uniform(0.0, 2.0 * np.pi)
     body = 2.4 + rng.uniform(0.0, 0.5) * (across * np.cos(angle) + down * np.sin(angle))
-    body += rng.uniform(0.04, 0.16) * clouds(rng, size, size / 24.0)
+    body += rng.uniform(0.03, 0.12) * clouds(rng, size, size / 24.0)
     body += rng.uniform(0.003, 0.013) * _grain(rng, size)
     # the heart stands out against the lungs; its wall moves while a frame is taken, so its edge is soft
     body += smooth(heart_chords(arm), size / rng.uniform(20.0, 70.0)) * rng.uniform(0.001, 0.008)
@@ -109,7 +111,7 @@ def _lung_vessels(rng: np.random.Generator, arm: CArm) -> Floats:
     for _ in range(rng.integers(2, 9)):
         ends = rng.uniform(-60.0, 60.0, (4, 3))
         tube = tube_along(ends, rng.uniform(0.6, 2.5))
-        shades += thickness(tube, arm) * rng.uniform(0.003, 0.014)
+        shades += thickness(tube, arm) * rng.uniform(0.002, 0.009)
     return gaussian_filter(shades, arm.size / rng.uniform(100.0, 250.0))
 
 

@@ -75,8 +75,8 @@ def acquire(rng: np.random.Generator, tree: Tubes, size: int, frames: int = 1) -
     exposures = []
     for frame in range(1, frames + 1):
         share = frame / frames
-        filling = _filling(tree, reach * share) * (0.6 + 0.4 * share) if frames > 1 else np.ones(tree.radii.size)
-        beat = 0.02 * np.sin(2.0 * np.pi * (frame - frames) / 6.0)
+        filling = _filling(tree, reach * share) * (0.3 + 0.7 * share) if frames > 1 else np.ones(tree.radii.size)
+        beat = 0.012 * np.sin(2.0 * np.pi * (frame - frames) / 6.0)
         moved = tree._replace(points=tree.points * (1.0 + beat))
         contrast = thickness(moved, arm, filling)
         attenuation = still + absorption * contrast + blush * gaussian_filter(contrast, size / 40.0)

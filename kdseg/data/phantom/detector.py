@@ -76,7 +76,7 @@ def draw_detector(rng: np.random.Generator) -> Detector:
     """A detector of any age: image intensifier or flat panel, low or high dose, plain or worked-over display."""
     return Detector(
         photons=float(np.exp(rng.uniform(np.log(3000.0), np.log(30000.0)))),
-        blur=rng.uniform(0.4, 0.9),
+        blur=rng.uniform(0.3, 0.8),
         spread=rng.uniform(0.4, 0.8),
         scatter=rng.uniform(0.2, 1.0),
         curve="log" if rng.random() < 0.5 else "power",
@@ -96,7 +96,7 @@ def collimator(rng: np.random.Generator, size: int) -> Floats:
     aperture = np.ones((size, size))
     if kind == "round":
         away = np.hypot(across - rng.uniform(-0.18, 0.18), down - rng.uniform(-0.12, 0.12))
-        aperture = np.clip((rng.uniform(0.56, 0.72) - away) * size / 1.5, 0.0, 1.0)
+        aperture = np.clip((rng.uniform(0.6, 0.76) - away) * size / 1.5, 0.0, 1.0)
     elif kind == "shutters":
         softness = rng.uniform(1.0, 3.0)
         for edge in (across + 0.5, 0.5 - across, down + 0.5, 0.5 - down):

@@ -3,18 +3,18 @@
 A tree is a bag of short tube elements; what follows (projection, filling with contrast) needs no more than that.
 Positions are patient coordinates in mm (x to the left, y to the back, z to the head), with the middle of the heart at
 the origin. On the heart's surface a position is a polar angle, from the middle of the base to the apex, and an azimuth,
-zero in the anterior groove and growing to the patient's left. The measures are a reconstruction: usual anatomy, fitted
-to no patient.
+zero in the anterior groove and growing to the patient's left.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+
+from kdseg.data.phantom.courses import Branch, Course, left_course, right_course, side_branch
 
 __all__ = ["HEART_AXES", "HEART_RADII", "Tubes", "coronary_tree", "murray_radii"]
 
@@ -52,33 +52,6 @@ class Tubes(NamedTuple):
     nominal_radii: Floats
 
 
-Headings = tuple[tuple[float, float], ...]  # (fraction of the length, degrees); 0 runs to the apex, 90 to the left
-
-
-@dataclass(frozen=True)
-class _Branch:
-    """How a vessel leaves another: where, how wide against what goes on, which way; mm of length per mm of radius."""
-
-    fraction: float
-    ratio: float
-    headings: Headings
-    reach: float
-    branches: tuple[_Branch, ...] | None = None  # None: as many as its length asks for
-
-
-@dataclass(frozen=True)
-class _Course:
-    """Where a vessel starts on the heart, how wide it is there, and how it runs."""
-
-    polar: float
-    azimuth: float
-    radius: float
-    length: float
-    headings: Headings
-    distance: float = 0.0
-    branches: tuple[_Branch, ...] | None = None
-
-
 def murray_radii(parent: float, ratio: float) -> tuple[float, float]:
     """Radii of the two daughters of a vessel, the second ``ratio`` times the first.
 
@@ -95,7 +68,7 @@ def murray_radii(parent: float, ratio: float) -> tuple[float, float]:
 
 def coronary_tree(rng: np.random.Generator) -> Tubes:
     """A left or a right coronary tree with its own tortuosity, taper and up to two stenoses."""
-    courses = [_left_course(rng) if rng.random() < 0.6 else _right_course(rng)]
+    courses = [left_course(rng) if rng.random() < 0.6 else right_course(rng)]
     tortuosity = rng.uniform(0.05, 0.9)
     vessels: list[Tubes] = []
     while courses:
@@ -107,65 +80,7 @@ def coronary_tree(rng: np.random.Generator) -> Tubes:
     return Tubes(*(np.concatenate(field) for field in zip(*vessels, strict=True)))
 
 
-def _side_branch(rng: np.random.Generator, fraction: float, direction: float, ratio: float) -> _Branch:
-    """A branch that leaves in a direction and bends towards the apex."""
-    end = direction * rng.uniform(0.0, 0.7)
-    return _Branch(fraction, ratio, ((0.0, direction), (0.4, end), (1.0, end)), rng.uniform(28.0, 60.0))
-
-
-def _side_branches(
-    rng: np.random.Generator,
-    fractions: Floats,
-    directions: tuple[float, float],
-    ratios: tuple[float, float],
-) -> tuple[_Branch, ...]:
-    """Branches at the given fractions of a vessel, with directions and radius ratios drawn from a range."""
-    return tuple(_side_branch(rng, f, rng.uniform(*directions), rng.uniform(*ratios)) for f in fractions.tolist())
-
-
-def _left_course(rng: np.random.Generator) -> _Course:
-    """Left main stem going on as anterior descending with diagonals and septals; circumflex with marginals."""
-    stem, anterior = rng.uniform(8.0, 15.0), rng.uniform(95.0, 130.0)
-    fork = stem / (stem + anterior)
-    marginals = _side_branches(rng, rng.uniform(0.15, 0.8, rng.integers(1, 4)), (0.0, 40.0), (0.5, 0.95))
-    turn, end = rng.uniform(40.0, 90.0), rng.uniform(0.0, 80.0)
-    groove = ((0.0, 70.0), (0.3, 85.0), (0.8, turn), (1.0, end))
-    circumflex = _Branch(fork, rng.uniform(0.7, 1.0), groove, rng.uniform(35.0, 60.0), marginals)
-    diagonals, septals = (rng.uniform(fork + 0.06, last, rng.integers(1, 5)) for last in (0.6, 0.8))
-    return _Course(
-        0.9,
-        np.deg2rad(-8.0),
-        rng.uniform(1.7, 2.3),
-        stem + anterior,
-        ((0.0, 35.0), (fork, 40.0), (fork + 0.05, 20.0), (fork + 0.2, -10.0), (1.0, rng.uniform(-10.0, 10.0))),
-        branches=(
-            circumflex,
-            *_side_branches(rng, diagonals, (30.0, 60.0), (0.45, 0.8)),
-            *_side_branches(rng, septals, (-70.0, -30.0), (0.25, 0.4)),
-        ),
-    )
-
-
-def _right_course(rng: np.random.Generator) -> _Course:
-    """Right coronary artery: round the right side in the groove, then down the back to the apex."""
-    crux = rng.uniform(0.55, 0.7)
-    end = rng.uniform(-20.0, 20.0)
-    return _Course(
-        0.85,
-        np.deg2rad(-40.0),
-        rng.uniform(1.4, 2.1),
-        rng.uniform(135.0, 175.0),
-        ((0.0, -30.0), (0.12, -75.0), (crux - 0.08, -92.0), (crux + 0.04, -30.0), (1.0, end)),
-        branches=(
-            *_side_branches(rng, np.array([0.05]), (-30.0, 10.0), (0.3, 0.45)),  # conus branch
-            *_side_branches(rng, np.array([0.1]), (-160.0, -120.0), (0.3, 0.4)),  # to the sinus node
-            *_side_branches(rng, rng.uniform(0.2, 0.5, rng.integers(1, 4)), (-50.0, 0.0), (0.3, 0.6)),  # marginals
-            *_side_branches(rng, np.array([crux]), (-95.0, -95.0), (0.5, 0.95)),  # posterolateral, on in the groove
-        ),
-    )
-
-
-def _surface_path(rng: np.random.Generator, course: _Course, tortuosity: float) -> tuple[Floats, Floats, Floats]:
+def _surface_path(rng: np.random.Generator, course: Course, tortuosity: float) -> tuple[Floats, Floats, Floats]:
     """Polar angle, azimuth and heading (rad) along a course: a steady heading, smooth wandering and coils."""
     along = np.arange(0.0, course.length, STEP)
     fractions, degrees = zip(*course.headings, strict=True)
@@ -181,7 +96,7 @@ def _surface_path(rng: np.random.Generator, course: _Course, tortuosity: float) 
     return polar, azimuth, heading
 
 
-def _grow(rng: np.random.Generator, course: _Course, tortuosity: float) -> tuple[Tubes, list[_Course]]:
+def _grow(rng: np.random.Generator, course: Course, tortuosity: float) -> tuple[Tubes, list[Course]]:
     """One vessel from its start to its end, and the courses of the branches that leave it."""
     polar, azimuth, heading = _surface_path(rng, course, tortuosity)
     along = np.arange(polar.size) * STEP
@@ -198,7 +113,7 @@ def _grow(rng: np.random.Generator, course: _Course, tortuosity: float) -> tuple
         radii[start:] *= trunk / parent
         length = min(branch.reach * radius, 100.0) + 4.0
         place = (float(polar[start]), float(azimuth[start]), radius, length)
-        daughters.append(_Course(*place, branch.headings, course.distance + along[start], branch.branches))
+        daughters.append(Course(*place, branch.headings, course.distance + along[start], branch.branches))
     directions = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), -np.cos(polar)], axis=1)
     depth = 1.0 + 0.02 * gaussian_filter1d(rng.standard_normal(along.size), 6.0 / STEP) * np.sqrt(6.0 / STEP)
     points = (directions * HEART_RADII * depth[:, None]) @ HEART_AXES
@@ -208,13 +123,13 @@ def _grow(rng: np.random.Generator, course: _Course, tortuosity: float) -> tuple
     return Tubes(*(field[kept] for field in fields)), daughters
 
 
-def _free_branches(rng: np.random.Generator, course: _Course, heading: Floats) -> tuple[_Branch, ...]:
+def _free_branches(rng: np.random.Generator, course: Course, heading: Floats) -> tuple[Branch, ...]:
     """Small branches of a vessel that has none prescribed: about one in 15 mm, to both sides."""
     fractions = rng.uniform(0.12, 0.9, rng.poisson(course.length / 15.0))
     sides = rng.choice([-1.0, 1.0], fractions.size) * rng.uniform(25.0, 60.0, fractions.size)
     turned = np.rad2deg(heading[(fractions * heading.size).astype(int)]) + sides
     pairs = zip(fractions.tolist(), turned.tolist(), strict=True)
-    return tuple(_side_branch(rng, fraction, direction, rng.uniform(0.35, 0.85)) for fraction, direction in pairs)
+    return tuple(side_branch(rng, fraction, direction, rng.uniform(0.35, 0.85)) for fraction, direction in pairs)
 
 
 def _narrow(rng: np.random.Generator, vessels: list[Tubes]) -> None:

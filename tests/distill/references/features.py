@@ -95,7 +95,7 @@ def overhaul(loss: Any, student: Taps, teacher: Taps, label: Tensor) -> Tensor:
         # the contract's taps come from no module: a standard normal's mean of negative values
         margin = torch.full_like(t, -math.sqrt(2 / math.pi))
         target, part = t.maximum(loss.margins[index][0].to(t)), connector(s)
-        torch.testing.assert_close(loss.margins[index].double(), margin[0, :, *[0] * (t.ndim - 2)], rtol=1e-6, atol=0)
+        torch.testing.assert_close(loss.margins[index].double(), margin.flatten(2)[0, :, 0], rtol=1e-6, atol=0)
         counts = (part > target) | (target > 0)
         total = total + (part - target)[counts].square().sum() / len(s) / 2 ** (len(student) - 1 - index)
     return total
@@ -131,7 +131,10 @@ def spatial_graph(loss: Any, student: Taps, teacher: Taps, label: Tensor) -> Ten
         ]
         peaks = sorted(peaks, key=strength.__getitem__, reverse=True)[: loss.points]
         rows = []
-        for features in (s, t * (1 + edge.unsqueeze(1)[image].to(t))):  # the enhancement of the teacher's edges, literally
+        for features in (
+            s,
+            t * (1 + edge.unsqueeze(1)[image].to(t)),
+        ):  # the enhancement of the teacher's edges, literally
             v = torch.stack([features[(image, slice(None), *p)] for p in peaks])
             unit = v / v.norm(dim=1, keepdim=True)
             distance = torch.tensor([[math.dist(p, q) for q in peaks] for p in peaks], dtype=v.dtype)

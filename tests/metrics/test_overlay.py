@@ -10,7 +10,7 @@ from PIL import Image
 
 from kdseg.errors import UserError
 from kdseg.experiments import OverlayRow, overlay_picture
-from kdseg.experiments.overlay import COLOURS, GAP, PANEL, TITLE
+from kdseg.metrics.overlay import COLOURS, GAP, PANEL, TITLE
 
 
 def row(**predictions: np.ndarray) -> OverlayRow:

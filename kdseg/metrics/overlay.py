@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kdseg.errors import UserError
+from kdseg.files import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -85,13 +86,8 @@ def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:
         left += 21 + int(draw.textlength(text, font)) + 24
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+    with whole_file(path) as unfinished:
         sheet.save(unfinished, format="PNG")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
 
 

@@ -1,0 +1,26 @@
+# make demo | make test | make lint: each makes .venv when it is missing. Plain `pip install -e .` works too.
+PYTHON ?= python3
+BIN := .venv/bin
+# constraints.txt: the versions that the tests were run with
+READY := .venv/.ready
+
+.PHONY: demo test lint clean
+
+demo: $(READY)
+	$(BIN)/kdseg demo --out demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint,onnx]"
+	touch $@
+
+clean:
+	rm -rf .venv demo build dist *.egg-info

@@ -1,0 +1,206 @@
+"""What the exact relations save: time against the matrix of all pairs, memory, and the error in float32."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+
+from kdseg.losses.affinity import adaptive_affinity
+from kdseg.losses.gram import gram_distance
+from kdseg.losses.relations import channel_products, cross_relation_distance, relation_distance, texture_distance
+from kdseg.losses.similarity import batch_similarity
+
+__all__ = ["benchmark_relations"]
+
+_BATCH, _STUDENT, _TEACHER = 4, 16, 64
+_DENSE_SIZES = ((32, 32), (64, 64))
+_LARGE_SIZES = ((128, 128), (48, 48, 48))
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """A term in its exact form and, where it has one, in the form with the matrix of all pairs."""
+
+    name: str
+    exact: Callable[[Tensor, Tensor], Tensor]
+    dense: Callable[[Tensor, Tensor], Tensor]
+    all_pairs: bool = True
+    same_width: bool = False
+
+
+def benchmark_relations(
+    dense_sizes: Sequence[Sequence[int]] = _DENSE_SIZES, large_sizes: Sequence[Sequence[int]] = _LARGE_SIZES
+) -> list[dict[str, Any]]:
+    """Measure every relational term, forward and backward, on this machine's CPU in one process.
+
+    Args:
+        dense_sizes: sizes at which the form with the matrix of all pairs is measured, too.
+        large_sizes: sizes at which that form is out of reach; memory only.
+
+    Returns:
+        One dictionary a term and size: ``term``; ``positions``; ``speedup``, the time of the dense form over that of
+        the exact one, null where there is none; ``extra_mb``, the peak of memory beyond the features, the gradient
+        among it; ``relative_error`` of value and gradient in float32 against the dense form in float64, the worst of a
+        random teacher and of a teacher 1e-4 away from the student, null at large sizes.
+    """
+    rows = []
+    for relation in _relations():
+        for size in dense_sizes:
+            rows.append(_row(relation, size, compare=True))
+        for size in large_sizes:
+            rows.append(_row(relation, size, compare=False))
+    return rows
+
+
+def _row(relation: _Relation, size: Sequence[int], compare: bool) -> dict[str, Any]:
+    torch.manual_seed(0)
+    student = torch.randn(_BATCH, _STUDENT, *size)
+    teacher = torch.randn(_BATCH, _STUDENT if relation.same_width else _TEACHER, *size)
+    speedup = error = None
+    if compare:
+        near = student + 1e-4 * torch.randn_like(student)
+        error = max(_relative_error(relation, student, other) for other in (teacher, near))
+        if relation.all_pairs:
+            exact, dense = _seconds(relation.exact, student, teacher, 7), _seconds(relation.dense, student, teacher, 2)
+            speedup = dense / exact
+    return {
+        "term": relation.name,
+        "positions": math.prod(size),
+        "speedup": speedup,
+        "extra_mb": _extra_megabytes(relation.exact, student, teacher),
+        "relative_error": error,
+    }
+
+
+def _step(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and gradient."""
+    student = student.detach().requires_grad_(True)
+    value = function(student, teacher)
+    (gradient,) = torch.autograd.grad(value, student)
+    return value.detach(), gradient
+
+
+def _seconds(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor, repeats: int) -> float:
+    """The shortest of some steps: what else the machine does only adds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        _step(function, student, teacher)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _extra_megabytes(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor) -> float:
+    """Peak of what torch allocates during a step."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        _step(function, student, teacher)
+    held = peak = 0
+    events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak / 1e6
+
+
+def _relative_error(relation: _Relation, student: Tensor, teacher: Tensor) -> float:
+    if relation.all_pairs:
+        # the dense form in float64 would need gigabytes for the whole batch
+        student, teacher = student[:1], teacher[:1]
+    value, gradient = _step(relation.exact, student, teacher)
+    plain_value, plain_gradient = _step(relation.dense, student.double(), teacher.double())
+    error_of_value = ((value - plain_value).abs() / plain_value).item()
+    return max(error_of_value, ((gradient - plain_gradient).norm() / plain_gradient.norm()).item())
+
+
+def _relations() -> list[_Relation]:
+    return [
+        _Relation("affinity", lambda s, t: relation_distance(s, t, cosine=True), _dense_affinity),
+        _Relation("adaptive affinity", lambda s, t: adaptive_affinity(s, t, _classes(s)), _dense_adaptive_affinity),
+        _Relation("coco", lambda s, t: _crossed(s, t), _dense_crossed),
+        _Relation("nst", texture_distance, _dense_texture),
+        _Relation("gram spatial", lambda s, t: gram_distance(s, t, "spatial"), _dense_gram_spatial, same_width=True),
+        _Relation("gram channel", gram_distance, _dense_gram, all_pairs=False, same_width=True),
+        _Relation("fsp", _flow, _dense_flow, all_pairs=False, same_width=True),
+        _Relation("batch similarity", batch_similarity, _dense_batch, all_pairs=False),
+    ]
+
+
+def _classes(features: Tensor) -> Tensor:
+    """A round foreground in the middle, as lesions and vessels are: ``BN``."""
+    axes = [torch.linspace(-1, 1, size) for size in features.shape[2:]]
+    grid = torch.meshgrid(*axes, indexing="ij")
+    inside = sum(axis.square() for axis in grid) < 0.3
+    assert isinstance(inside, Tensor)
+    return inside.long().flatten().expand(len(features), -1)
+
+
+def _cosines(a: Tensor, b: Tensor) -> Tensor:
+    a, b = F.normalize(a.flatten(2), dim=1), F.normalize(b.flatten(2), dim=1)
+    return a.transpose(1, 2) @ b
+
+
+def _dense_affinity(student: Tensor, teacher: Tensor) -> Tensor:
+    return (_cosines(student, student) - _cosines(teacher, teacher)).square().mean()
+
+
+def _dense_adaptive_affinity(student: Tensor, teacher: Tensor) -> Tensor:
+    squares = (_cosines(student, student) - _cosines(teacher, teacher)).square()
+    classes = _classes(student)
+    same = (classes.unsqueeze(1) == classes.unsqueeze(2)).to(squares)
+    share = same.mean((1, 2))
+    within = (squares * same).sum((1, 2)) / same.sum((1, 2))
+    between = (squares * (1 - same)).sum((1, 2)) / (1 - same).sum((1, 2))
+    return ((1 - share) * within + share * between).mean()
+
+
+def _second(features: Tensor) -> Tensor:
+    """Another tap of the same network, made from the first so that one gradient tells both."""
+    return features.roll(1, 1)
+
+
+def _crossed(student: Tensor, teacher: Tensor) -> Tensor:
+    return cross_relation_distance(student, _second(student), teacher, _second(teacher), cosine=True)
+
+
+def _dense_crossed(student: Tensor, teacher: Tensor) -> Tensor:
+    return (_cosines(student, _second(student)) - _cosines(teacher, _second(teacher))).square().mean()
+
+
+def _dense_texture(student: Tensor, teacher: Tensor) -> Tensor:
+    s, t = (F.normalize(f.flatten(2), dim=2) for f in (student, teacher))
+    grams = s.transpose(1, 2) @ s / s.shape[1] - t.transpose(1, 2) @ t / t.shape[1]
+    return grams.square().sum((1, 2)).mean()
+
+
+def _dense_gram_spatial(student: Tensor, teacher: Tensor) -> Tensor:
+    s, t = student.flatten(2), teacher.flatten(2)
+    return ((s.transpose(1, 2) @ s - t.transpose(1, 2) @ t) / s.shape[1]).square().mean()
+
+
+def _dense_gram(student: Tensor, teacher: Tensor) -> Tensor:
+    s, t = student.flatten(2), teacher.flatten(2)
+    return ((s @ s.transpose(1, 2) - t @ t.transpose(1, 2)) / (s.shape[1] * s.shape[2])).square().mean()
+
+
+def _flow(student: Tensor, teacher: Tensor) -> Tensor:
+    channels, positions = student.shape[1], student[0, 0].numel()
+    flows = [channel_products([f, _second(f)])[:, :channels, channels:] / positions for f in (student, teacher)]
+    return (flows[0] - flows[1]).square().mean().to(student.dtype)
+
+
+def _dense_flow(student: Tensor, teacher: Tensor) -> Tensor:
+    flows = [f.flatten(2) @ _second(f).flatten(2).transpose(1, 2) / f[0, 0].numel() for f in (student, teacher)]
+    return (flows[0] - flows[1]).square().mean()
+
+
+def _dense_batch(student: Tensor, teacher: Tensor) -> Tensor:
+    rows = [F.normalize(f.flatten(1) @ f.flatten(1).T, dim=1) for f in (student, teacher)]
+    return (rows[0] - rows[1]).square().mean()

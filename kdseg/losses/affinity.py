@@ -1,0 +1,176 @@
+"""Affinity terms: how alike the positions of a tap are, within a class and between classes, and at class edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdseg.errors import UserError
+from kdseg.losses.base import DistillationLoss, Head, one_hot_label, position_classes, probabilities, resize
+from kdseg.losses.relations import class_relation_distance
+
+__all__ = ["AdaptiveAffinityLoss", "AffinityFieldLoss", "adaptive_affinity"]
+
+
+def adaptive_affinity(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+    r"""``w₊ · mean_{same class} (a_S − a_T)² + w₋ · mean_{other class} (a_S − a_T)²`` over all pairs of positions.
+
+    ``a`` is the cosine of the feature vectors of two positions. The weights balance the two kinds of pairs: ``w₊`` is
+    the share of pairs of different classes, ``w₋`` that of pairs of one class. Exact, without the matrix of all pairs.
+
+    Args:
+        student: ``BC_sH[WD]``.
+        teacher: ``BC_tH[WD]``, the same number N of positions.
+        classes: ``BN``, −1 where a position does not count; an image without any counts as 0.
+
+    Example:
+        >>> f = torch.randn(1, 3, 4, 4)
+        >>> adaptive_affinity(f, 2 * f, torch.randint(0, 2, (1, 16))).item() < 1e-12
+        True
+    """
+    within, between, pairs_within, pairs_between = class_relation_distance(student, teacher, classes)
+    pairs = (pairs_within + pairs_between).clamp_min(1)
+    share_within, share_between = pairs_within / pairs, pairs_between / pairs
+    loss = share_between * within / pairs_within.clamp_min(1) + share_within * between / pairs_between.clamp_min(1)
+    return loss.mean().to(student.dtype)
+
+
+class AdaptiveAffinityLoss(DistillationLoss):
+    """:func:`adaptive_affinity`, summed over the taps (arXiv 2404.02738; the formula is a reconstruction).
+
+    The label is resized to each tap, nearest neighbour; a teacher's tap of another size to the student's. An image with
+    a single class has no pairs of different classes, and the weights make the term 0 there.
+
+    Args:
+        head: with "sigmoid", two positions are of one class where all channels of the label agree.
+    """
+
+    needs_labels = True
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        assert label is not None
+        total = student[0].new_zeros(())
+        for tap_s, tap_t in zip(student, teacher, strict=True):
+            size = tap_s.shape[2:]
+            classes = position_classes(label, size, self.head)
+            total = total + adaptive_affinity(tap_s, resize(tap_t, size), classes)
+        return total
+
+
+class AffinityFieldLoss(DistillationLoss):
+    """Adaptive affinity fields (ECCV 2018, arXiv 1803.10335): the student's prediction at the edges of the annotation.
+
+    For a pixel i and its neighbour j on the border of a patch of half-size s, and each class, with the student's
+    probabilities clipped to [1e-4, 1]: ``D = p_j log(p_j/p_i) + (1−p_j) log((1−p_j)/(1−p_i))``; where the annotation of
+    the class differs the loss is ``max(0, margin − D)``, elsewhere ``D``. For each class and both kinds of pairs a
+    softmax weighs the patch sizes; its weights ascend the loss, so that the hardest size counts most: they are trained
+    by the student's optimiser, their gradient with its sign turned. The teacher is not looked at. Tap: ``logits``.
+
+    Args:
+        half_sizes: the half-sizes s; the largest must be smaller than the image.
+        margin: of D at edges.
+        decay_steps: multiply by ``10^(−step / decay_steps)``, step being the training calls so far; 0: no decay.
+        head: "softmax" or "sigmoid".
+    """
+
+    needs_labels = True
+    zero_when_equal = False
+
+    steps: Tensor
+
+    def __init__(
+        self,
+        half_sizes: Sequence[int] = (1, 2, 3),
+        margin: float = 3.0,
+        decay_steps: int = 0,
+        head: Head = "softmax",
+    ) -> None:
+        super().__init__(head)
+        if not half_sizes or min(half_sizes) < 1:
+            fix = "leave the setting out for the sizes 1, 2 and 3"
+            raise UserError("half_sizes", found=str(list(half_sizes)), expected="whole numbers from 1 on", fix=fix)
+        self.half_sizes = tuple(half_sizes)
+        self.margin = margin
+        self.decay_steps = decay_steps
+        self.register_buffer("steps", torch.zeros(()))
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        sizes, smallest = len(self.half_sizes), min(student[0].shape[2:])
+        if max(self.half_sizes) >= smallest:
+            fix = "give smaller half_sizes, or larger crops"
+            expected = f"less than the prediction's {smallest} pixels"
+            raise UserError("half_sizes", found=str(max(self.half_sizes)), expected=expected, fix=fix)
+        self.edge_weights = nn.Parameter(student[0].new_zeros(student[0].shape[1], sizes))
+        self.other_weights = nn.Parameter(student[0].new_zeros(student[0].shape[1], sizes))
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        assert label is not None
+        logits = resize(student[0], label.shape[2:])
+        truth, valid = one_hot_label(label, logits.shape[1], self.head)
+        edge, other = self._sums(probabilities(logits, self.head), truth, valid)
+        weights_edge = _Ascent.apply(self.edge_weights).softmax(1)
+        weights_other = _Ascent.apply(self.other_weights).softmax(1)
+        loss = (weights_edge * edge + weights_other * other).sum(1).mean()
+        if self.decay_steps:
+            loss = loss * 10 ** (-self.steps / self.decay_steps).to(loss)
+            if self.training:
+                self.steps += 1
+        return loss
+
+    # a loop over up to 3 × 26 directions: compiling it costs far more than it gives
+    @torch.compiler.disable
+    def _sums(self, p: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """For each class and half-size, ``K × S``: the mean over the pairs at edges and over the others."""
+        edge, other = [], []
+        axes = [0, *range(2, p.ndim)]
+        for half_size in self.half_sizes:
+            sums = p.new_zeros(4, p.shape[1])
+            for here, there in _neighbours(half_size, p.shape[2:]):
+                divergence = _bernoulli_divergence(p[there], p[here])
+                both = valid[here] * valid[there]
+                differs = (truth[here] != truth[there]).to(p) * both
+                agrees = both - differs
+                sums = sums + torch.stack(
+                    [
+                        ((self.margin - divergence).clamp_min(0) * differs).sum(axes),
+                        differs.sum(axes),
+                        (divergence * agrees).sum(axes),
+                        agrees.sum(axes),
+                    ]
+                )
+            edge.append(sums[0] / sums[1].clamp_min(1))
+            other.append(sums[2] / sums[3].clamp_min(1))
+        return torch.stack(edge, 1), torch.stack(other, 1)
+
+
+def _bernoulli_divergence(p: Tensor, q: Tensor) -> Tensor:
+    p, q = p.clamp(1e-4, 1), q.clamp(1e-4, 1)
+    not_p, not_q = (1 - p).clamp_min(1e-4), (1 - q).clamp_min(1e-4)
+    return p * (p / q).log() + not_p * (not_p / not_q).log()
+
+
+def _neighbours(half_size: int, size: Sequence[int]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Pairs of crops of a map: what has a neighbour at ``half_size`` in some direction, and these neighbours."""
+    for direction in product((-half_size, 0, half_size), repeat=len(size)):
+        if not any(direction):
+            continue
+        here = [slice(max(0, -d), n - max(0, d)) for d, n in zip(direction, size, strict=True)]
+        there = [slice(max(0, d), n - max(0, -d)) for d, n in zip(direction, size, strict=True)]
+        everything = (slice(None), slice(None))
+        yield (*everything, *here), (*everything, *there)
+
+
+class _Ascent(torch.autograd.Function):
+    """The same value, the gradient with its sign turned: a minimiser of the loss then ascends it."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return -gradient

@@ -1,0 +1,192 @@
+"""Cross-image relations (CIRKD, CVPR 2022, arXiv 2204.06986): positions against other images' and a memory's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from kdseg.errors import UserError, suggestion
+from kdseg.losses.adapters import channel_adapter
+from kdseg.losses.base import IGNORED, DistillationLoss, Head, resize, resize_label
+
+__all__ = ["CrossImageLoss", "MemoryLoss", "relation_divergence"]
+
+_ROWS = 2**22
+"""Entries of the similarity matrix that exist at one time."""
+
+
+def relation_divergence(
+    student: Tensor, teacher: Tensor, keys_student: Tensor, keys_teacher: Tensor, temperature: float
+) -> Tensor:
+    r"""``mean_i KL(softmax_j(a_i·k_j/τ)_T ‖ softmax_j(a_i·k_j/τ)_S)``: rows of similarities, teacher against student.
+
+    A softmax has no channel-product form, so the rows are made in chunks, and made again in the backward pass: memory
+    stays that of one chunk.
+
+    Args:
+        student, teacher: anchors ``M × C_s`` and ``M × C_t``, of length one.
+        keys_student, keys_teacher: ``J × C_s`` and ``J × C_t``, of length one.
+        temperature: τ > 0.
+
+    Example:
+        >>> a = F.normalize(torch.randn(6, 4), dim=1)
+        >>> relation_divergence(a, a, a, a, 0.1).item() < 1e-6
+        True
+    """
+    total = student.new_zeros(())
+    step = max(1, _ROWS // len(keys_student))
+    for start in range(0, len(student), step):
+        rows = slice(start, start + step)
+        total = total + checkpoint(
+            _rows, student[rows], teacher[rows], keys_student, keys_teacher, temperature, use_reentrant=False
+        )
+    return total / len(student)
+
+
+def _rows(student: Tensor, teacher: Tensor, keys_student: Tensor, keys_teacher: Tensor, temperature: float) -> Tensor:
+    log_s = F.log_softmax(student @ keys_student.T / temperature, 1)
+    log_t = F.log_softmax(teacher @ keys_teacher.T / temperature, 1)
+    return (log_t.exp() * (log_t - log_s)).sum()
+
+
+class CrossImageLoss(DistillationLoss):
+    """Mini-batch pixel-to-pixel relations: for every two images i, j of the batch, each position of i against all of j.
+
+    The mean of :func:`relation_divergence` over the B² pairs of images (the authors' code takes i = j in, too), summed
+    over the taps. Time grows with the square of the number of positions: meant for deep taps.
+
+    Args:
+        temperature: τ of the rows of cosines.
+        head: unused by this term.
+    """
+
+    smallest_batch = 2
+
+    def __init__(self, temperature: float = 1.0, head: Head = "softmax") -> None:
+        super().__init__(head)
+        self.temperature = _checked(temperature)
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        total = student[0].new_zeros(())
+        for tap_s, tap_t in zip(student, teacher, strict=True):
+            images_s, images_t = _unit_vectors(tap_s), _unit_vectors(resize(tap_t, tap_s.shape[2:]))
+            anchors_s, anchors_t = images_s.flatten(0, 1), images_t.flatten(0, 1)
+            for keys_s, keys_t in zip(images_s, images_t, strict=True):
+                divergence = relation_divergence(anchors_s, anchors_t, keys_s, keys_t, self.temperature)
+                total = total + divergence / len(images_s)
+        return total
+
+
+class MemoryLoss(DistillationLoss):
+    """Relations to a memory of the teacher's vectors: :func:`relation_divergence` of each position against the memory.
+
+    For every class a ring of ``entries`` vectors of length one; a training batch first puts in its own, either single
+    positions drawn at random ("pixel") or the mean of each class in each image ("region"). The student's tap comes to
+    the teacher's width by a 1×1 convolution where they differ. Taps: one tap of features, then ``logits`` for the
+    number of classes. The memory is saved for resume; each process of a multi-GPU training has its own.
+
+    Differences from the authors' code: all of a smaller memory serves as keys (there a sample of 4096 from 20,000
+    vectors a class); the adapter is one convolution rather than two.
+
+    Args:
+        memory: "pixel" or "region".
+        entries: vectors a class.
+        draws: positions that an image adds for each class it has ("pixel").
+        temperature: τ of the rows of cosines.
+        head: with "sigmoid", a position is of the last class that is positive there, or of a background class.
+    """
+
+    needs_labels = True
+    batch_invariant = False
+
+    keys: Tensor
+    filled: Tensor
+    added: Tensor
+
+    def __init__(
+        self,
+        memory: Literal["pixel", "region"] = "pixel",
+        entries: int = 256,
+        draws: int = 16,
+        temperature: float = 0.1,
+        head: Head = "softmax",
+    ) -> None:
+        super().__init__(head)
+        if memory not in ("pixel", "region"):
+            fix = suggestion(str(memory), ["pixel", "region"])
+            raise UserError("memory", found=repr(memory), expected="pixel or region", fix=fix)
+        if entries < 1 or draws < 1:
+            found = f"entries {entries}, draws {draws}"
+            raise UserError("memory of CIRKD", found=found, expected="1 or more", fix="leave the settings out")
+        self.memory = memory
+        self.entries = entries
+        self.draws = draws
+        self.temperature = _checked(temperature)
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        if len(student) != 2:
+            fix = 'name a tap of features and "logits"'
+            raise UserError("taps of the memory term", found=f"{len(student)} taps", expected="two", fix=fix)
+        width = teacher[0].shape[1]
+        classes = student[1].shape[1] + (self.head == "sigmoid")
+        self.adapter = channel_adapter(student[0], width)
+        self.register_buffer("keys", teacher[0].new_zeros(classes, self.entries, width))
+        self.register_buffer("filled", torch.zeros(classes, self.entries, dtype=torch.bool))
+        self.register_buffer("added", torch.zeros(classes, dtype=torch.long))
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        assert label is not None
+        size = student[0].shape[2:]
+        anchors_s = _unit_vectors(self.adapter(student[0])).flatten(0, 1)
+        images_t = _unit_vectors(resize(teacher[0], size)).detach()
+        if self.training:
+            self.remember(images_t, self._classes(label, size))
+        keys = self.keys[self.filled]
+        if not len(keys):
+            return anchors_s.sum() * 0
+        return relation_divergence(anchors_s, images_t.flatten(0, 1), keys, keys, self.temperature)
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def remember(self, vectors: Tensor, classes: Tensor) -> None:
+        """Put the teacher's ``B × N × C`` vectors into the rings of their ``B × N`` classes (−1: none)."""
+        for image, numbers in zip(vectors, classes, strict=True):
+            for c in numbers.unique().tolist():
+                if c < 0:
+                    continue
+                own = image[numbers == c]
+                if self.memory == "region":
+                    own = F.normalize(own.mean(0, keepdim=True), dim=1, eps=1e-6)
+                else:
+                    own = own[torch.randperm(len(own), device=own.device)[: min(self.draws, self.entries)]]
+                places = (self.added[c] + torch.arange(len(own), device=own.device)) % self.entries
+                # replaced as a whole: the backward pass of an earlier call may still need what was there
+                self.keys = self.keys.index_put((torch.full_like(places, c), places), own.to(self.keys))
+                self.filled[c, places] = True
+                self.added[c] += len(own)
+
+    def _classes(self, label: Tensor, size: Sequence[int]) -> Tensor:
+        label = resize_label(label, size).flatten(2).long()
+        valid = (label != IGNORED).all(1)
+        if self.head == "softmax":
+            classes = label[:, 0]
+        else:
+            numbers = torch.arange(1, label.shape[1] + 1, device=label.device).unsqueeze(1)
+            classes = (label * numbers).amax(1)
+        return torch.where(valid, classes, -1)
+
+
+def _unit_vectors(tap: Tensor) -> Tensor:
+    """``BCH[WD]`` as ``B × N × C`` vectors of length one."""
+    return F.normalize(tap.flatten(2).transpose(1, 2), dim=2, eps=1e-6)
+
+
+def _checked(temperature: float) -> float:
+    if temperature <= 0:
+        raise UserError("temperature", found=str(temperature), expected="a number above 0", fix="use 0.1 to 1")
+    return temperature

@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from monai.bundle import ConfigParser
+from monai.engines import SupervisedEvaluator, SupervisedTrainer
+from monai.handlers import MeanDice, StatsHandler, ValidationHandler, from_engine
+
+from kdseg.errors import UserError
+from kdseg.handlers.case_table import CaseTable
+from kdseg.handlers.provenance import environment, without_private_parts
+from kdseg.handlers.tracking import Tracking
+
+TERMS = {"supervised": [1.0, 3.0], "fsd": [0.25, 0.75]}
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, made once: that takes MLflow a second."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def output_dir(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return tmp_path / "student"
+
+
+@pytest.fixture
+def sigterm() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+pytestmark = pytest.mark.usefixtures("sigterm")
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def runs(store: MlflowClient, experiment: str = "kdseg") -> list[Run]:
+    found = store.get_experiment_by_name(experiment)
+    return [] if found is None else list(store.search_runs([found.experiment_id], order_by=["start_time ASC"]))
+
+
+def artifact(store: MlflowClient, run: Run, name: str) -> str:
+    return Path(store.download_artifacts(run.info.run_id, name)).read_text(encoding="utf-8")
+
+
+def history(store: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in store.get_metric_history(run.info.run_id, name)]
+
+
+def distillation() -> Engine:
+    """A trainer that leaves what DistillationTrainer leaves, two steps an epoch."""
+
+    def step(engine: Engine, index: int) -> dict[str, Any]:
+        terms = {name: torch.tensor(values[index]) for name, values in TERMS.items()}
+        return {"loss": terms["supervised"] + terms["fsd"], "terms": terms}
+
+    return Engine(step)
+
+
+def train(tracking: Tracking, engine: Engine | None = None, epochs: int = 1) -> None:
+    engine = engine or distillation()
+    tracking.attach(engine)
+    engine.run([0, 1], max_epochs=epochs)
+
+
+def test_terms_appear_by_name_as_means_of_the_epoch(output_dir: Path) -> None:
+    train(Tracking(output_dir, "student_distilled"), epochs=2)
+    store = client(output_dir.parent)
+    (run,) = runs(store)
+    assert run.info.status == "FINISHED"
+    assert history(store, run, "train/loss") == [(1, 2.5), (2, 2.5)]
+    assert history(store, run, "train/supervised") == [(1, 2), (2, 2)]
+    assert history(store, run, "train/fsd") == [(1, 0.5), (2, 0.5)]
+
+
+def monai_training(output_dir: Path, **kwargs: Any) -> tuple[SupervisedTrainer, Tracking]:
+    data = [{"image": torch.ones(2, 1, 8, 8), "label": torch.ones(2, 1, 8, 8)}]
+    network = torch.nn.Conv2d(1, 1, 1)
+    validator = SupervisedEvaluator(
+        device="cpu",
+        val_data_loader=data,
+        network=torch.nn.Identity(),
+        key_val_metric={"val_mean_dice": MeanDice(output_transform=from_engine(["pred", "label"]))},
+        val_handlers=[CaseTable(metrics=["iou"])],
+    )
+    tracking = Tracking(output_dir, "student_alone", validator=validator, **kwargs)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1)
+    quiet = StatsHandler(name="quiet", output_transform=lambda output: None)
+    trainer = SupervisedTrainer(
+        device="cpu",
+        max_epochs=2,
+        train_data_loader=data,
+        network=network,
+        optimizer=optimizer,
+        loss_function=torch.nn.BCEWithLogitsLoss(),
+        # first in the list, so that all others come after it
+        train_handlers=[tracking, ValidationHandler(interval=1, validator=validator), quiet],
+    )
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: schedule.step())
+    return trainer, tracking
+
+
+def test_a_monai_training_with_validation_and_schedule(output_dir: Path) -> None:
+    trainer, _ = monai_training(output_dir)
+    trainer.run()
+    store = client(output_dir.parent)
+    (run,) = runs(store)
+    assert history(store, run, "validation/val_mean_dice") == [(1, 1), (2, 1)]
+    assert history(store, run, "validation/iou") == [(1, 1), (2, 1)]
+    assert history(store, run, "validation/best_val_mean_dice") == [(1, 1)]
+    assert history(store, run, "train/learning_rate") == [(1, 0.5), (2, pytest.approx(0.05))]
+    assert len(history(store, run, "train/loss")) == 2
+    assert run.data.params["max_epochs"] == "2"
+
+
+def test_an_evaluation_is_a_run_of_its_own(output_dir: Path) -> None:
+    evaluator = SupervisedEvaluator(
+        device="cpu",
+        val_data_loader=[{"image": torch.ones(1, 1, 8, 8), "label": torch.ones(1, 1, 8, 8), "case": ["a"]}],
+        network=torch.nn.Identity(),
+        val_handlers=[
+            Tracking(output_dir, "teacher", artifacts=[output_dir / "cases.csv"]),
+            CaseTable(output_dir, metrics=["dice"]),
+        ],
+    )
+    evaluator.run()
+    store = client(output_dir.parent)
+    (run,) = runs(store)
+    assert (run.info.status, run.data.tags["kdseg.stage"]) == ("FINISHED", "evaluate")
+    assert run.data.metrics == {"evaluation/dice": 1}
+    assert artifact(store, run, "cases.csv").splitlines() == ["case,dice", "a,1.0"]
+
+
+def test_runs_of_one_data_list_are_grouped_and_have_names_of_their_own(output_dir: Path, tmp_path: Path) -> None:
+    datalist = tmp_path / "angio.json"
+    cases = [{"image": "images/MEIER_HANS.dcm", "label": "masks/1.png"}]
+    datalist.write_text(json.dumps({"name": "angio", "training": cases * 3, "validation": cases, "test": []}))
+    settings = {"experiment": "angiogram", "datalist": datalist, "parameters": {"method": "kd", "seed": 3}}
+    for role in ("teacher", "student_alone", "student_distilled", "student_distilled"):
+        train(Tracking(output_dir, role, **settings))
+    store = client(output_dir.parent)
+    found = runs(store, "angiogram")
+    assert len({run.info.run_name for run in found}) == len(found) == 4
+    assert found[3].info.run_name.startswith("student_distilled-kd-seed3-")
+    (group,) = {run.data.tags["kdseg.group"] for run in found}
+    assert {run.data.params["data.sha256"][:12] for run in found} == {group}
+    assert (found[0].data.params["data.training"], found[0].data.params["data.test"]) == ("3", "0")
+    tagged = store.search_runs([found[0].info.experiment_id], f"tags.`kdseg.group` = '{group}'")
+    assert [run.data.tags["kdseg.role"] for run in tagged].count("student_distilled") == 2
+    assert "MEIER" not in (tmp_path / "mlflow.db").read_bytes().decode("latin-1")
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+@pytest.mark.parametrize("handler_that_raises_again", [True, False])
+def test_a_run_that_stops_says_so(
+    output_dir: Path, error: type[BaseException], status: str, handler_that_raises_again: bool
+) -> None:
+    def step(engine: Engine, index: int) -> None:
+        raise error("patient MEIER")
+
+    engine = Engine(step)
+    if handler_that_raises_again:
+        StatsHandler(name="quiet", output_transform=lambda output: None).attach(engine)
+    with pytest.raises(error):
+        train(Tracking(output_dir, "teacher"), engine)
+    (run,) = runs(client(output_dir.parent))
+    assert (run.info.status, run.data.tags["kdseg.error"]) == (status, error.__name__)
+    assert not any("MEIER" in value for value in run.data.tags.values())
+
+
+def test_a_stop_by_the_system_is_a_kill(output_dir: Path) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    engine = distillation()
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        train(Tracking(output_dir, "teacher"), engine)
+    assert runs(client(output_dir.parent))[0].info.status == "KILLED"
+
+
+def test_artifacts_are_stored_after_the_other_handlers(output_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    engine = distillation()
+    pictures = output_dir / "overlays"
+    tracking = Tracking(output_dir, "teacher", artifacts=[output_dir / "model.pt", pictures, output_dir / "absent.png"])
+    tracking.attach(engine)
+
+    @engine.on(Events.COMPLETED)
+    def save() -> None:
+        pictures.mkdir(parents=True)
+        (pictures / "1.png").write_bytes(b"picture")
+        torch.save({"weight": torch.ones(1)}, output_dir / "model.pt")
+
+    engine.run([0, 1], max_epochs=1)
+    store = client(output_dir.parent)
+    (run,) = runs(store)
+    assert {entry.path for entry in store.list_artifacts(run.info.run_id)} >= {"model.pt", "overlays"}
+    assert store.list_artifacts(run.info.run_id, "overlays")[0].path == "overlays/1.png"
+    stored = store.download_artifacts(run.info.run_id, "model.pt")
+    assert torch.load(stored, weights_only=True)["weight"].item() == 1
+    assert "absent.png" in caplog.text
+
+
+def test_the_bundle_configuration_is_stored_merged_and_without_private_parts(output_dir: Path) -> None:
+    parser = ConfigParser({"seed": 1, "out": str(output_dir), "lr": 0.1, "rate": "@lr"})
+    parser.read_meta({"name": "angiogram", "version": "0.1.0"})
+    parser.update({"lr": 0.5, "data": [{"image": "MEIER.dcm"}]})
+    parser["tracking"] = {
+        "_target_": "kdseg.handlers.tracking.Tracking",
+        "output_dir": "@out",
+        "role": "student_alone",
+        "parameters": {"seed": "@seed", "rate": "@rate", "long": "x" * 501, "network": {"channels": [8, 16]}},
+    }
+    train(parser.get_parsed_content("tracking"))
+    store = client(output_dir.parent)
+    (run,) = runs(store)
+    config = json.loads(artifact(store, run, "config.json"))
+    assert (config["lr"], config["rate"], config["out"], config["data"]) == (0.5, "@lr", "…/student", "1 cases")
+    assert json.loads(artifact(store, run, "metadata.json")) == {"name": "angiogram", "version": "0.1.0"}
+    assert run.data.params["rate"] == "0.5"
+    assert run.data.params["network.channels"] == "[8, 16]"
+    assert "long" not in run.data.params
+    assert artifact(store, run, "parameters/long.txt") == "x" * 501
+
+
+def test_the_environment_names_versions_and_no_one() -> None:
+    recorded = environment()
+    assert {"torch", "monai", "mlflow", "kdseg"} <= set(recorded["packages"])
+    text = json.dumps(recorded)
+    assert socket.gethostname() not in text
+    assert str(Path.home()) not in text
+
+
+def test_private_parts() -> None:
+    given = {
+        "paths": ["/data/anna/list.json", "C:\\anna\\list.json", "configs/train.json", Path("/x/model.pt")],
+        "expression": f"$torch.load('{Path.home()}/model.pt')",
+        "object": torch.nn.Identity(),
+        "plain": [1, 2.5, True, None],
+    }
+    assert without_private_parts(given) == {
+        "paths": ["…/list.json", "…/list.json", "configs/train.json", "…/model.pt"],
+        "expression": "$torch.load('~/model.pt')",
+        "object": "Identity",
+        "plain": [1, 2.5, True, None],
+    }
+
+
+def test_bad_settings_are_told(output_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="did you mean 'student_alone'"):
+        Tracking(output_dir, "student-alone")
+    with pytest.raises(UserError, match="no longer keeps runs in folders"):
+        train(Tracking(output_dir, "teacher", tracking_uri="mlruns"))
+    (tmp_path / "text.db").write_text("this is no database, whatever its name says")
+    with pytest.raises(UserError, match="tracking_uri"):
+        train(Tracking(output_dir, "teacher", tracking_uri=f"sqlite:///{tmp_path / 'text.db'}"))
+    with pytest.raises(UserError, match="no readable data list"):
+        train(Tracking(output_dir, "teacher", datalist=tmp_path / "text.db"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://anna:secret@127.0.0.1:{free_port()}")
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI") as told:
+        train(Tracking(output_dir, "teacher"))
+    assert "secret" not in str(told.value)
+
+
+def test_the_terminal_stays_clean(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(Tracking(tmp_path / "student", "teacher", tracking_uri=f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"))
+    assert capfd.readouterr() == ("", "")
+    assert (tmp_path / "new" / "mlartifacts").is_dir()
+
+
+class Outage:
+    """A client whose store is away for a while."""
+
+    def __init__(self, store: MlflowClient) -> None:
+        self.store, self.away = store, False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise ConnectionError("no route to host")
+        return getattr(self.store, name)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_an_outage_stops_nothing_is_told_once_and_loses_nothing_if_it_ends(
+    output_dir: Path, comes_back: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, tracking = distillation(), Tracking(output_dir, "teacher")
+    tracking.attach(engine)
+
+    @engine.on(Events.EPOCH_STARTED)
+    def change(engine: Engine) -> None:
+        assert tracking.run is not None
+        if engine.state.epoch == 2:
+            tracking.run._client = Outage(tracking.run._client)
+            tracking.run._client.away = True
+        if engine.state.epoch == 4 and comes_back:
+            tracking.run._client.away = False
+
+    with caplog.at_level(logging.WARNING):
+        engine.run([0, 1], max_epochs=4)
+    assert engine.state.epoch == 4
+    store = client(output_dir.parent)
+    (run,) = runs(store)
+    steps = [step for step, _ in history(store, run, "train/loss")]
+    assert caplog.text.count("does not take records") == 1
+    if comes_back:
+        assert (steps, run.info.status) == ([1, 2, 3, 4], "FINISHED")
+        assert "not complete" not in caplog.text
+    else:
+        assert steps == [1]
+        assert "not stored: metrics of step 2, metrics of step 3, metrics of step 4, the end of the run" in caplog.text
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MLflow server on this machine; it takes some seconds to start."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "log.txt").open("w") as log:
+        # a session of its own, so that its workers end with it
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log.txt")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=30)
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(800):
+        if process.poll() is not None:
+            pytest.fail(f"mlflow server ended: {log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(address, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.25)
+    pytest.fail(f"mlflow server does not answer: {log.read_text()[-2000:]}")
+
+
+def test_a_real_server(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    (tmp_path / "model.pt").write_bytes(b"weights")
+    settings: dict[str, Any] = {"group": "one comparison", "experiment": "on a server"}
+    for role in ("teacher", "student_alone", "student_distilled"):
+        train(Tracking(tmp_path / "out", role, artifacts=[tmp_path / "model.pt"], **settings), epochs=2)
+    assert capfd.readouterr() == ("", "")
+    store = MlflowClient(server)
+    found = runs(store, "on a server")
+    assert [run.data.tags["kdseg.role"] for run in found] == ["teacher", "student_alone", "student_distilled"]
+    assert {run.data.tags["kdseg.group"] for run in found} == {"one comparison"}
+    assert {run.info.status for run in found} == {"FINISHED"}
+    assert history(store, found[2], "train/fsd") == [(1, 0.5), (2, 0.5)]
+    assert artifact(store, found[2], "model.pt") == "weights"
+    assert "packages" in json.loads(artifact(store, found[0], "environment.json"))
+    assert not (tmp_path / "mlflow.db").exists()
