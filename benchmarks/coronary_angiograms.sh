@@ -10,7 +10,7 @@ kdseg=.venv/bin/kdseg
 bundle=bundles/coronary_angiogram
 mkdir -p "$out"
 [ -f "$out/list.json" ] || $kdseg prepare coronary_angiogram "$data" --out "$out/list.json" --seed 0
-common=(--datalist "$out/list.json" --set epochs=30 --set steps_per_epoch=50 --set val_interval=3 --set teacher_def#base_channels=12)
+common=(--datalist "$out/list.json" --set epochs=20 --set steps_per_epoch=50 --set val_interval=3 --set teacher_def#base_channels=12)
 
 evaluate() { # folder, further options
     local folder=$1; shift
@@ -28,10 +28,11 @@ distilled() { # method, seed
     $kdseg distill $bundle "${common[@]}" --method "$1" --teacher "$out/teacher/model.pt" --seed "$2" --output-dir "$out/$1_$2"
     evaluate "$out/$1_$2" --method "$1"
 }
-# two lanes: the students alone beside the teacher, then the two methods beside each other
+# two lanes, one core each: the students alone beside the teacher, then the distilled students
+read -r first second third <<< "$seeds"
 teacher > "$out/teacher.log" 2>&1 &
 for seed in $seeds; do alone "$seed"; done > "$out/alone.log" 2>&1
 wait
-for seed in $seeds; do distilled kd "$seed"; done > "$out/kd.log" 2>&1 &
-for seed in $seeds; do distilled lightvessel "$seed"; done > "$out/lightvessel.log" 2>&1
+{ for seed in $seeds; do distilled kd "$seed"; done; distilled lightvessel "$third"; } > "$out/lane1.log" 2>&1 &
+for seed in $first $second; do distilled lightvessel "$seed"; done > "$out/lane2.log" 2>&1
 wait

@@ -109,7 +109,7 @@ def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any],
     warnings.filterwarnings("ignore", message="parsing config_file")
     from monai.bundle import ConfigWorkflow
 
-    logging.getLogger("monai.bundle").setLevel(logging.WARNING)
+    logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)
     workflow = ConfigWorkflow(config_file=[str(file) for file in files], workflow_type=kind, **settings)
     workflow.initialize()
     try:

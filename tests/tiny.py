@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from kdseg.distill import Distiller, Teacher
 from kdseg.engines import DistillationTrainer
+from kdseg.handlers import DiscriminatorStep
 from kdseg.losses import SegmentationLoss
 from kdseg.networks import TinyUNet
 
@@ -31,6 +32,12 @@ def distiller(method: Any = "lightvessel", seed: int = 0, **settings: Any) -> Di
     torch.manual_seed(seed)
     student, teacher = TinyUNet(base_channels=2), TinyUNet(base_channels=3)
     return Distiller(student, Teacher(teacher), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE), **settings)
+
+
+def discriminator_step(distilled: Distiller, learning_rate: float = 3e-5) -> DiscriminatorStep:
+    """The discriminators' step with their optimiser."""
+    groups = [{"params": distilled.discriminator_parameters()}]
+    return DiscriminatorStep(distilled, torch.optim.Adam(groups, lr=learning_rate, betas=(0.9, 0.99)))
 
 
 def trainer(distilled: Distiller, epochs: int = 2, steps: int = 2, handlers: Any = (), **settings: Any) -> Any:

@@ -150,6 +150,10 @@ class Distiller(nn.Module):
             if isinstance(term, AdversarialLoss):
                 yield name, term
 
+    def discriminator_parameters(self) -> list[nn.Parameter]:
+        """What the discriminators' own optimiser trains."""
+        return [parameter for _, term in self.adversaries() for parameter in term.discriminator.parameters()]
+
     def trained_parameters(self) -> list[nn.Parameter]:
         """What the student's optimiser trains: the student and the adapters, not the discriminators."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,16 +31,19 @@ class _Relation:
     """A term in its exact form and, where it has one, in the form with the matrix of all pairs."""
 
     name: str
-    exact: Callable[[Tensor, Tensor], Tensor]
-    dense: Callable[[Tensor, Tensor], Tensor]
+    exact: Callable[..., Tensor]
+    dense: Callable[..., Tensor]
     all_pairs: bool = True
     same_width: bool = False
+    taps: int = 1
 
 
 def benchmark_relations(
     dense_sizes: Sequence[Sequence[int]] = _DENSE_SIZES, large_sizes: Sequence[Sequence[int]] = _LARGE_SIZES
 ) -> list[dict[str, Any]]:
-    """Measure every relational term, forward and backward, on this machine's CPU in one process.
+    """Measure every relational term, forward and backward, on one thread of this machine's CPU.
+
+    One thread, since the ratio of two times must not depend on what else the machine does meanwhile.
 
     Args:
         dense_sizes: sizes at which the form with the matrix of all pairs is measured, too.
@@ -52,24 +56,28 @@ def benchmark_relations(
         random teacher and of a teacher 1e-4 away from the student, null at large sizes.
     """
     rows = []
-    for relation in _relations():
-        for size in dense_sizes:
-            rows.append(_row(relation, size, compare=True))
-        for size in large_sizes:
-            rows.append(_row(relation, size, compare=False))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for relation in _relations():
+            rows += [_row(relation, size, compare=True) for size in dense_sizes]
+            rows += [_row(relation, size, compare=False) for size in large_sizes]
+    finally:
+        torch.set_num_threads(threads)
     return rows
 
 
 def _row(relation: _Relation, size: Sequence[int], compare: bool) -> dict[str, Any]:
     torch.manual_seed(0)
-    student = torch.randn(_BATCH, _STUDENT, *size)
-    teacher = torch.randn(_BATCH, _STUDENT if relation.same_width else _TEACHER, *size)
+    width = _STUDENT if relation.same_width else _TEACHER
+    student = [torch.randn(_BATCH, _STUDENT, *size) for _ in range(relation.taps)]
+    teacher = [torch.randn(_BATCH, width, *size) for _ in range(relation.taps)]
     speedup = error = None
     if compare:
-        near = student + 1e-4 * torch.randn_like(student)
+        near = [tap + 1e-4 * torch.randn_like(tap) for tap in student]
         error = max(_relative_error(relation, student, other) for other in (teacher, near))
         if relation.all_pairs:
-            exact, dense = _seconds(relation.exact, student, teacher, 7), _seconds(relation.dense, student, teacher, 2)
+            exact, dense = _seconds(relation.exact, student, teacher, 9), _seconds(relation.dense, student, teacher, 2)
             speedup = dense / exact
     return {
         "term": relation.name,
@@ -80,15 +88,16 @@ def _row(relation: _Relation, size: Sequence[int], compare: bool) -> dict[str, A
     }
 
 
-def _step(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+def _step(
+    function: Callable[..., Tensor], student: list[Tensor], teacher: list[Tensor]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Value and gradient."""
-    student = student.detach().requires_grad_(True)
-    value = function(student, teacher)
-    (gradient,) = torch.autograd.grad(value, student)
-    return value.detach(), gradient
+    student = [tap.detach().requires_grad_(True) for tap in student]
+    value = function(*student, *teacher)
+    return value.detach(), torch.autograd.grad(value, student)
 
 
-def _seconds(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor, repeats: int) -> float:
+def _seconds(function: Callable[..., Tensor], student: list[Tensor], teacher: list[Tensor], repeats: int) -> float:
     """The shortest of some steps: what else the machine does only adds."""
     times = []
     for _ in range(repeats):
@@ -98,7 +107,7 @@ def _seconds(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teac
     return min(times)
 
 
-def _extra_megabytes(function: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor) -> float:
+def _extra_megabytes(function: Callable[..., Tensor], student: list[Tensor], teacher: list[Tensor]) -> float:
     """Peak of what torch allocates during a step."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         _step(function, student, teacher)
@@ -110,25 +119,28 @@ def _extra_megabytes(function: Callable[[Tensor, Tensor], Tensor], student: Tens
     return peak / 1e6
 
 
-def _relative_error(relation: _Relation, student: Tensor, teacher: Tensor) -> float:
+def _relative_error(relation: _Relation, student: list[Tensor], teacher: list[Tensor]) -> float:
     if relation.all_pairs:
         # the dense form in float64 would need gigabytes for the whole batch
-        student, teacher = student[:1], teacher[:1]
-    value, gradient = _step(relation.exact, student, teacher)
-    plain_value, plain_gradient = _step(relation.dense, student.double(), teacher.double())
-    error_of_value = ((value - plain_value).abs() / plain_value).item()
-    return max(error_of_value, ((gradient - plain_gradient).norm() / plain_gradient.norm()).item())
+        student, teacher = ([tap[:1] for tap in taps] for taps in (student, teacher))
+    value, gradients = _step(relation.exact, student, teacher)
+    plain_value, plain_gradients = _step(
+        relation.dense, [tap.double() for tap in student], [tap.double() for tap in teacher]
+    )
+    errors = [(value - plain_value).abs() / plain_value]
+    errors += [(g - plain).norm() / plain.norm() for g, plain in zip(gradients, plain_gradients, strict=True)]
+    return max(error.item() for error in errors)
 
 
 def _relations() -> list[_Relation]:
     return [
-        _Relation("affinity", lambda s, t: relation_distance(s, t, cosine=True), _dense_affinity),
+        _Relation("affinity", partial(relation_distance, cosine=True), _dense_affinity),
         _Relation("adaptive affinity", lambda s, t: adaptive_affinity(s, t, _classes(s)), _dense_adaptive_affinity),
-        _Relation("coco", lambda s, t: _crossed(s, t), _dense_crossed),
+        _Relation("coco", partial(cross_relation_distance, cosine=True), _dense_crossed, taps=2),
         _Relation("nst", texture_distance, _dense_texture),
         _Relation("gram spatial", lambda s, t: gram_distance(s, t, "spatial"), _dense_gram_spatial, same_width=True),
         _Relation("gram channel", gram_distance, _dense_gram, all_pairs=False, same_width=True),
-        _Relation("fsp", _flow, _dense_flow, all_pairs=False, same_width=True),
+        _Relation("fsp", _flow, _dense_flow, all_pairs=False, same_width=True, taps=2),
         _Relation("batch similarity", batch_similarity, _dense_batch, all_pairs=False),
     ]
 
@@ -161,17 +173,8 @@ def _dense_adaptive_affinity(student: Tensor, teacher: Tensor) -> Tensor:
     return ((1 - share) * within + share * between).mean()
 
 
-def _second(features: Tensor) -> Tensor:
-    """Another tap of the same network, made from the first so that one gradient tells both."""
-    return features.roll(1, 1)
-
-
-def _crossed(student: Tensor, teacher: Tensor) -> Tensor:
-    return cross_relation_distance(student, _second(student), teacher, _second(teacher), cosine=True)
-
-
-def _dense_crossed(student: Tensor, teacher: Tensor) -> Tensor:
-    return (_cosines(student, _second(student)) - _cosines(teacher, _second(teacher))).square().mean()
+def _dense_crossed(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor) -> Tensor:
+    return (_cosines(a_student, b_student) - _cosines(a_teacher, b_teacher)).square().mean()
 
 
 def _dense_texture(student: Tensor, teacher: Tensor) -> Tensor:
@@ -190,14 +193,16 @@ def _dense_gram(student: Tensor, teacher: Tensor) -> Tensor:
     return ((s @ s.transpose(1, 2) - t @ t.transpose(1, 2)) / (s.shape[1] * s.shape[2])).square().mean()
 
 
-def _flow(student: Tensor, teacher: Tensor) -> Tensor:
-    channels, positions = student.shape[1], student[0, 0].numel()
-    flows = [channel_products([f, _second(f)])[:, :channels, channels:] / positions for f in (student, teacher)]
-    return (flows[0] - flows[1]).square().mean().to(student.dtype)
+def _flow(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor) -> Tensor:
+    channels, positions = a_student.shape[1], a_student[0, 0].numel()
+    products = [channel_products(pair) for pair in ((a_student, b_student), (a_teacher, b_teacher))]
+    flows = [product[:, :channels, channels:] / positions for product in products]
+    return (flows[0] - flows[1]).square().mean().to(a_student.dtype)
 
 
-def _dense_flow(student: Tensor, teacher: Tensor) -> Tensor:
-    flows = [f.flatten(2) @ _second(f).flatten(2).transpose(1, 2) / f[0, 0].numel() for f in (student, teacher)]
+def _dense_flow(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor) -> Tensor:
+    pairs = [[tap.flatten(2) for tap in pair] for pair in ((a_student, b_student), (a_teacher, b_teacher))]
+    flows = [first @ second.transpose(1, 2) / first.shape[2] for first, second in pairs]
     return (flows[0] - flows[1]).square().mean()
 
 

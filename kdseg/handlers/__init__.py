@@ -4,6 +4,7 @@ from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_table import CaseTable
 from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
+from kdseg.handlers.paraphraser_warmup import ParaphraserWarmup
 from kdseg.handlers.progress import Progress
 from kdseg.handlers.reproducible import ReproducibleEpochs
 from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
@@ -17,6 +18,7 @@ __all__ = [
     "DiscriminatorStep",
     "EpochLog",
     "GradientClipping",
+    "ParaphraserWarmup",
     "Progress",
     "ReproducibleEpochs",
     "StopEarly",

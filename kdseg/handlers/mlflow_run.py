@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -53,9 +54,11 @@ class MlflowRun:
                 fix="write sqlite:///out/mlflow.db, or http://host:port of a running MLflow server",
             )
         try:
-            self._client = _quiet_client(uri)
-            experiment_id = _experiment_id(self._client, uri, experiment)
-            self.id = self._client.create_run(experiment_id, tags=dict(tags), run_name=name).info.run_id
+            # two trainings that start together would both make the tables of a new database
+            with _first_use(uri):
+                self._client = _quiet_client(uri)
+                experiment_id = _experiment_id(self._client, uri, experiment)
+                self.id = self._client.create_run(experiment_id, tags=dict(tags), run_name=name).info.run_id
         except UserError:
             raise
         # many libraries stand behind the kinds of store, and each has its own errors
@@ -122,6 +125,17 @@ class MlflowRun:
                     self._warned = True
                 return
             self._waiting.popleft()
+
+
+def _first_use(uri: str) -> AbstractContextManager[object]:
+    """A lock beside a sqlite file, nothing for servers."""
+    if not uri.startswith("sqlite:///"):
+        return nullcontext()
+    from filelock import FileLock
+
+    database = Path(uri.removeprefix("sqlite:///"))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(database.with_name(f".{database.name}.lock"), timeout=120)
 
 
 def _quiet_client(uri: str) -> MlflowClient:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
 
 import torch
 from monai.engines import SupervisedTrainer, Workflow
@@ -24,20 +23,19 @@ class DiscriminatorStep:
 
     Args:
         distiller: the plain distiller, also when the trainer's network wraps it.
-        learning_rate: of Adam with betas (0.9, 0.99): 3e-5 in the code of Graph Flow.
+        optimizer: of ``distiller.discriminator_parameters()``; Adam with betas (0.9, 0.99) and 3e-5 in Graph Flow's
+            code.
     """
 
-    def __init__(self, distiller: Distiller, learning_rate: float = 3e-5) -> None:
+    def __init__(self, distiller: Distiller, optimizer: torch.optim.Optimizer) -> None:
         self.distiller = distiller
-        parameters = [p for _, term in distiller.adversaries() for p in term.discriminator.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.99)) if parameters else None
+        self.optimizer = optimizer
 
     def attach(self, trainer: Workflow) -> None:
-        if self.optimizer is not None:
+        if self.distiller.discriminator_parameters():
             trainer.add_event_handler(IterationEvents.MODEL_COMPLETED, self)
 
     def __call__(self, trainer: Workflow) -> None:
-        assert self.optimizer is not None
         self.optimizer.zero_grad(set_to_none=True)
         for name, term in self.distiller.adversaries():
             term.discriminator.requires_grad_(True)
@@ -49,14 +47,6 @@ class DiscriminatorStep:
         if torch.distributed.is_initialized():
             _average_gradients(self.optimizer)
         self.optimizer.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The optimiser's state; the discriminators' weights are the distiller's."""
-        return {} if self.optimizer is None else self.optimizer.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.optimizer is not None:
-            self.optimizer.load_state_dict(state)
 
 
 def _average_gradients(optimizer: torch.optim.Optimizer) -> None:

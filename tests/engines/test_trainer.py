@@ -13,15 +13,15 @@ from torch import nn
 
 from kdseg.engines import TERMS, DistillationTrainer, loss_terms
 from kdseg.errors import UserError
-from kdseg.handlers import DiscriminatorStep, GradientClipping, ReproducibleEpochs, TermWatch
+from kdseg.handlers import GradientClipping, ReproducibleEpochs, TermWatch
 from kdseg.losses import SegmentationLoss
-from tests.tiny import distiller, images, trainer
+from tests.tiny import discriminator_step, distiller, images, trainer
 
 
 def test_a_training_lowers_the_loss_and_names_every_term() -> None:
     distilled = distiller("lightvessel")
     seen: list[dict[str, float]] = []
-    engine = trainer(distilled, epochs=6, steps=4, handlers=[ReproducibleEpochs(0), DiscriminatorStep(distilled)])
+    engine = trainer(distilled, epochs=6, steps=4, handlers=[ReproducibleEpochs(0), discriminator_step(distilled)])
     engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(loss_terms(e.state.output)))
     engine.run()
     assert set(seen[0]) == {"loss", "supervised", "fsd", "asd", "asd_discriminator"}
@@ -55,7 +55,10 @@ def test_without_terms_the_step_equals_monais_supervised_trainer() -> None:
     plain = copy.deepcopy(distilled.student)
     loader = DataLoader(images(4), batch_size=2)  # type: ignore[arg-type]
     common = {"device": torch.device("cpu"), "max_epochs": 2, "train_data_loader": loader}
-    for network, kind, module in ((distilled, DistillationTrainer, distilled.student), (plain, SupervisedTrainer, plain)):
+    for network, kind, module in (
+        (distilled, DistillationTrainer, distilled.student),
+        (plain, SupervisedTrainer, plain),
+    ):
         optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
         kind(network=network, optimizer=optimizer, loss_function=SegmentationLoss("sigmoid"), **common).run()  # type: ignore[operator]
     for ours, theirs in zip(distilled.student.parameters(), plain.parameters(), strict=True):
@@ -81,7 +84,7 @@ def test_the_teachers_graph_is_never_built() -> None:
 
 def test_the_graph_does_not_outlive_the_step() -> None:
     distilled = distiller("lightvessel")
-    engine = trainer(distilled, epochs=1, steps=1, handlers=[DiscriminatorStep(distilled)])
+    engine = trainer(distilled, epochs=1, steps=1, handlers=[discriminator_step(distilled)])
     graphs: list[weakref.ref[torch.Tensor]] = []
     engine.add_event_handler(
         IterationEvents.FORWARD_COMPLETED, lambda e: graphs.append(weakref.ref(e.state.output["pred"]))
@@ -99,7 +102,7 @@ def test_a_discriminator_learns_and_the_student_step_leaves_it_alone() -> None:
     engine.run()
     assert all(torch.equal(before[name], value) for name, value in critic.state_dict().items())
     assert all(parameter.grad is None for parameter in critic.parameters())
-    engine = trainer(distilled, epochs=1, steps=1, handlers=[DiscriminatorStep(distilled, 1e-2)])
+    engine = trainer(distilled, epochs=1, steps=1, handlers=[discriminator_step(distilled, 1e-2)])
     engine.run()
     assert any(not torch.equal(before[name], value) for name, value in critic.state_dict().items())
 

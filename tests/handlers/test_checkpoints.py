@@ -14,23 +14,22 @@ from kdseg.errors import UserError
 from kdseg.files import save_atomically, whole_file
 from kdseg.handlers import (
     BestModel,
-    DiscriminatorStep,
     ReproducibleEpochs,
     StopEarly,
     TrainingCheckpoint,
     fingerprint,
 )
-from tests.tiny import distiller, trainer
+from tests.tiny import discriminator_step, distiller, trainer
 
 
 def training(path: Path, epochs: int, *, stop_after: int | None = None, key: str = "a", **settings: Any) -> Any:
     """A LightVessel training of the tiny networks that saves itself; optionally killed after an epoch."""
     distilled = distiller("lightvessel")
-    step = DiscriminatorStep(distilled, 1e-3)
+    step = discriminator_step(distilled, 1e-3)
     engine = trainer(distilled, epochs=epochs, steps=2, handlers=[ReproducibleEpochs(3), step])
     schedule = torch.optim.lr_scheduler.ExponentialLR(engine.optimizer, 0.8)
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: schedule.step())
-    parts = {"student": distilled.student, "terms": distilled.terms, "discriminator": step}
+    parts = {"student": distilled.student, "terms": distilled.terms, "discriminator": step.optimizer}
     parts |= {"optimizer": engine.optimizer, "schedule": schedule}
     TrainingCheckpoint(path, parts, key=key, **settings).attach(engine)
     if stop_after is not None:
@@ -148,7 +147,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(tmp_path: Path) -> N
         Path(path).write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(UserError, match="No space left on device.*free disk space"):
+    with pytest.raises(UserError, match=r"No space left on device.*free disk space"):
         save_atomically({"a": torch.zeros(1)}, target, save=full)
     assert torch.load(target, weights_only=True)["a"].item() == 1
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]

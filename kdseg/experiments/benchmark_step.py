@@ -1,0 +1,150 @@
+"""What a distillation step costs beside the student's own step and the teacher's forward, which nobody can save."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kdseg.distill import METHODS, Distiller, Teacher
+from kdseg.engines import DistillationTrainer
+from kdseg.errors import UserError, suggestion
+from kdseg.handlers import DiscriminatorStep
+from kdseg.losses import SegmentationLoss
+from kdseg.losses.adversarial import critic
+from kdseg.networks import ThinUNet, TinyUNet
+
+__all__ = ["benchmark_step"]
+
+logger = logging.getLogger(__name__)
+
+
+def benchmark_step(
+    methods: Sequence[str] | None = None,
+    size: Sequence[int] = (128, 128),
+    batch: int = 4,
+    teacher_channels: int = 32,
+    repeats: int = 7,
+) -> list[dict[str, Any]]:
+    """Measure the training step of methods on this machine's CPU, in one process.
+
+    The arms of a method alternate, repeat after repeat, so that a machine that gets slower does so for all of them.
+    Times are CPU time of one thread: what else the machine does meanwhile hardly matters.
+
+    Args:
+        methods: names of :data:`~kdseg.distill.METHODS`; all of them by default.
+        size: spatial size of the crops.
+        batch: crops in a batch; 3 or more, since some terms relate the images of a batch to one another.
+        teacher_channels: base width of the teacher, a TinyUNet; the student is a ThinUNet.
+        repeats: how often every arm is measured; the median counts.
+
+    Returns:
+        One dictionary a method: ``method``; ``student_ms``, the student's forward, supervised loss, backward and
+        optimiser step, alone; ``teacher_ms``, the teacher's forward; ``discriminator_ms``, the discriminator's own step
+        and the passage of the student's output through it, forth and back, 0 where there is none; ``step_ms``, the
+        whole step; ``ratio`` = (step − discriminator) / (student + teacher).
+
+    Raises:
+        UserError: for an unknown method.
+    """
+    chosen = list(METHODS) if methods is None else list(methods)
+    for name in chosen:
+        if name not in METHODS:
+            fix = suggestion(name, METHODS)
+            raise UserError("method", found=repr(name), expected=f"one of {', '.join(METHODS)}", fix=fix)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [_row(name, size, batch, teacher_channels, repeats) for name in chosen]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _row(method: str, size: Sequence[int], batch: int, teacher_channels: int, repeats: int) -> dict[str, Any]:
+    arms = _arms(method, size, batch, teacher_channels)
+    for arm in arms.values():
+        arm()
+    times: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(repeats):
+        for name, arm in arms.items():
+            start = time.process_time()
+            arm()
+            times[name].append(1000 * (time.process_time() - start))
+    discriminator = [a + b for a, b in zip(times["critic"], times["passage"], strict=True)]
+    step = [a + b for a, b in zip(times["step"], times["critic"], strict=True)]
+    # the ratio repeat by repeat: neighbours in time saw the same machine
+    columns = zip(step, discriminator, times["student"], times["teacher"], strict=True)
+    ratio = statistics.median((whole - apart) / (student + teacher) for whole, apart, student, teacher in columns)
+    row = {
+        "method": method,
+        "ratio": round(ratio, 3),
+        "student_ms": round(statistics.median(times["student"]), 1),
+        "teacher_ms": round(statistics.median(times["teacher"]), 1),
+        "discriminator_ms": round(statistics.median(discriminator), 1),
+        "step_ms": round(statistics.median(step), 1),
+    }
+    logger.info("  ".join(f"{key} {value}" for key, value in row.items()))
+    return row
+
+
+def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -> Mapping[str, Callable[[], Any]]:
+    """What is measured, by name. The discriminator's own step stands after the step that feeds it."""
+    torch.manual_seed(0)
+    dims = len(size)
+    # channels innermost in memory, as the bundle trains
+    layout = torch.channels_last if dims == 2 else torch.channels_last_3d
+    student = ThinUNet(dims).to(memory_format=layout)
+    teacher = Teacher(TinyUNet(dims, base_channels=teacher_channels).to(memory_format=layout))
+    alone = copy.deepcopy(student)
+    distiller = Distiller(student, teacher, method, head="sigmoid", probe_shape=(1, 1, *size))
+    image = torch.randn(batch, 1, *size)
+    data = {"image": image, "label": _disc(size).expand(batch, 1, *size)}
+    trainer = DistillationTrainer(
+        device=torch.device("cpu"),
+        max_epochs=1,
+        train_data_loader=[data],
+        network=distiller,
+        optimizer=torch.optim.AdamW(distiller.trained_parameters()),
+        loss_function=SegmentationLoss("sigmoid"),
+    )
+    discriminator = DiscriminatorStep(distiller)
+    optimizer, loss = torch.optim.AdamW(alone.parameters()), SegmentationLoss("sigmoid")
+    passages = [_passage(term.discriminator, term, distiller, data) for _, term in distiller.adversaries()]
+    return {
+        "student": lambda: _student_step(alone, optimizer, loss, data),
+        "teacher": lambda: teacher(image),
+        "step": lambda: trainer._iteration(trainer, data),
+        "critic": lambda: discriminator(trainer) if discriminator.optimizer is not None else None,
+        "passage": lambda: [passage() for passage in passages],
+    }
+
+
+def _student_step(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loss: nn.Module, data: Mapping[str, Tensor]
+) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss(network(data["image"]), data["label"]).backward()
+    optimizer.step()
+
+
+def _passage(
+    discriminator: nn.Module, term: Any, distiller: Distiller, data: Mapping[str, Tensor]
+) -> Callable[[], None]:
+    """Scores of the student's output and their gradient for it: what a discriminator costs within the student's step."""
+    name = next(key for key, other in distiller.terms.items() if other is term)
+    with torch.no_grad():
+        taps = distiller.recorder(data["image"])[1]
+        seen = term.pair([taps[tap] for tap in distiller.routes[name][0]], data["label"])
+    return lambda: critic(discriminator, seen.detach().requires_grad_(True)).mean().backward()
+
+
+def _disc(size: Sequence[int]) -> Tensor:
+    """A round foreground in the middle, ``11H[WD]``."""
+    grid = torch.meshgrid(*(torch.linspace(-1, 1, length) for length in size), indexing="ij")
+    return (torch.stack(grid).square().sum(0) < 0.3).float()[None, None]
