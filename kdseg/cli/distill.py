@@ -12,7 +12,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_bundle_arguments(parser)
     parser.add_argument("--method", help="name of a method; kdseg methods lists them")
-    parser.add_argument("--teacher", required=True, help="the teacher's weights (model.pt of its training)")
+    parser.add_argument(
+        "--teacher",
+        required=True,
+        nargs="+",
+        help="the teacher: a checkpoint (model.pt of its training), a MONAI bundle's folder, a TorchScript file, or "
+        "several of these as an ensemble",
+    )
     parser.add_argument("--seed", type=int, help="seed of weights, batches and augmentation")
     parser.add_argument("--epochs", type=int, help="length of the training")
 

@@ -17,6 +17,7 @@ _EXPORTS = {
     "labelled_subset": "semi_supervised",
     "load_datalist": "datalist",
     "save_datalist": "datalist",
+    "semi_supervised_records": "semi_supervised",
     "split_by_patient": "datalist",
 }
 

@@ -21,6 +21,11 @@ CROSS_VALIDATED = ("training", "validation")
 Record = dict[str, Any]
 
 
+def sections(path: str | Path) -> list[str]:
+    """The names of the sections that a data list has."""
+    return [name for name, value in _read(Path(path)).items() if isinstance(value, list)]
+
+
 def load_datalist(path: str | Path, section: str, fold: int | None = None) -> list[Record]:
     """The records of one section, with absolute paths in "image" and "label".
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from kdseg.data.datalist import load_datalist, sections
 from kdseg.errors import UserError
 
-__all__ = ["LabelledUnlabelledSampler", "labelled_subset"]
+__all__ = ["LabelledUnlabelledSampler", "labelled_subset", "semi_supervised_records"]
 
 Record = Mapping[str, Any]
 
@@ -67,16 +69,37 @@ def labelled_subset(
     return labelled, others
 
 
+def semi_supervised_records(
+    datalist: str | Path, fold: int | None = None, labelled_cases: int | None = None, seed: int = 0
+) -> list[dict[str, Any]]:
+    """The training records of a data list, labelled ones first, then those without a label.
+
+    Args:
+        datalist: as ``kdseg prepare`` writes it; its "unlabelled" section joins where there is one.
+        fold: see :func:`kdseg.data.load_datalist`.
+        labelled_cases: keep the labels of that many patients only, see :func:`labelled_subset`; None keeps all.
+        seed: of the subset.
+    """
+    records = load_datalist(datalist, "training", fold)
+    unlabelled: list[dict[str, Any]] = []
+    if labelled_cases is not None:
+        records, unlabelled = labelled_subset(records, labelled_cases, seed)
+    if "unlabelled" in sections(datalist):
+        unlabelled += load_datalist(datalist, "unlabelled")
+    return [*records, *unlabelled]
+
+
 class LabelledUnlabelledSampler(Sampler[list[int]]):
     """Batches of indices, the first half labelled and the second half not; the shorter list is cycled.
 
-    An epoch goes once through the longer list, both lists in a new order each time (drawn from torch's generator, as in
+    An epoch goes once through the longer list unless ``batches`` says how long it is; both lists come in a new order each time (drawn from torch's generator, as in
     torch's own samplers). The last batch is filled up from the lists' beginning. Give it as ``batch_sampler`` of a data
     loader over the same records.
 
     Args:
         records: labelled and unlabelled records; one with a "label" is labelled.
         batch_size: images in a batch; of an odd number the labelled part is the larger.
+        batches: length of an epoch.
 
     Raises:
         UserError: when one of the two lists is empty, or a batch cannot hold one of each.
@@ -87,7 +110,7 @@ class LabelledUnlabelledSampler(Sampler[list[int]]):
         0
     """
 
-    def __init__(self, records: Sequence[Record], batch_size: int) -> None:
+    def __init__(self, records: Sequence[Record], batch_size: int, batches: int | None = None) -> None:
         self.labelled = [index for index, record in enumerate(records) if record.get("label") is not None]
         self.unlabelled = [index for index, record in enumerate(records) if record.get("label") is None]
         if not self.labelled or not self.unlabelled:
@@ -102,8 +125,11 @@ class LabelledUnlabelledSampler(Sampler[list[int]]):
                 "batch_size", found=str(batch_size), expected="2 or more, half of them labelled", fix="use 2"
             )
         self.shares = batch_size - batch_size // 2, batch_size // 2
+        self.batches = batches
 
     def __len__(self) -> int:
+        if self.batches is not None:
+            return self.batches
         lists = (self.labelled, self.unlabelled)
         return max(-(-len(indices) // share) for indices, share in zip(lists, self.shares, strict=True))
 

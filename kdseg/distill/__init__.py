@@ -5,6 +5,7 @@ from kdseg.distill.distiller import Distiller
 from kdseg.distill.methods import LOSSES, METHODS, needs_labels
 from kdseg.distill.taps import TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher, load_weights
+from kdseg.distill.teachers import held_out_cases, load_teacher
 from kdseg.distill.terms import Method, Term
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Term",
     "build_method",
     "describe_method",
+    "held_out_cases",
+    "load_teacher",
     "load_weights",
     "needs_labels",
     "tap_paths",

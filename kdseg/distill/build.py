@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from kdseg.distill.methods import LOSSES, METHODS, needs_labels
+from kdseg.distill.schedules import read_schedule
 from kdseg.distill.terms import Method, Term
 from kdseg.errors import UserError, suggestion
 from kdseg.losses import DistillationLoss
@@ -15,7 +16,7 @@ from kdseg.losses.base import Head
 
 __all__ = ["build_method", "describe_method", "make_loss"]
 
-_TERM_SETTINGS = ("weight", "taps", "teacher_taps")
+_TERM_SETTINGS = ("weight", "taps", "teacher_taps", "schedule", "share")
 
 
 def build_method(method: str | Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]] | None = None) -> Method:
@@ -23,7 +24,8 @@ def build_method(method: str | Mapping[str, Any], settings: Mapping[str, Mapping
 
     Args:
         method: a name of :data:`METHODS`, or ``{term name: {"loss": …, "weight": …, "taps": […], …}}``.
-        settings: term name → what to change: ``weight``, ``taps``, ``teacher_taps`` or any argument of the term's loss.
+        settings: term name → what to change: ``weight``, ``taps``, ``teacher_taps``, ``schedule``, ``share`` or any
+            argument of the term's loss. See docs/balance.md for schedules and shares.
 
     Raises:
         UserError: for an unknown method, term, loss or setting, with the near name.
@@ -45,7 +47,7 @@ def build_method(method: str | Mapping[str, Any], settings: Mapping[str, Mapping
             expected = f"a term of the method: {', '.join(terms)}"
             raise UserError("method_args", found=repr(name), expected=expected, fix=suggestion(name, terms))
         terms[name] = _changed(name, terms[name], changes)
-    terms = {name: _changed(name, term, {}) for name, term in terms.items() if term.weight != 0}
+    terms = {name: _changed(name, term, {}) for name, term in terms.items() if term.weight != 0 or term.share}
     return replace(chosen, terms=terms)
 
 
@@ -79,6 +81,13 @@ def _changed(name: str, term: Term, changes: Mapping[str, Any]) -> Term:
         raise UserError(
             f"weight of the method term {name!r}", found=repr(weight), expected="a number, 0 or more", fix=fix
         )
+    share = changes.get("share", term.share)
+    if share is not None and (not isinstance(share, (int, float)) or isinstance(share, bool) or share <= 0):
+        where, fix = f"share of the method term {name!r}", "give a share of the supervised loss such as 0.5"
+        raise UserError(where, found=repr(share), expected="a number above 0", fix=fix)
+    if share is not None and "weight" in changes:
+        found, fix = f"weight {weight} and share {share}", "leave one of them out: a share finds the weight by itself"
+        raise UserError(f"method term {name!r}", found=found, expected="a weight or a share", fix=fix)
     taps, teacher_taps = changes.get("taps", term.taps), changes.get("teacher_taps", term.teacher_taps)
     return replace(
         term,
@@ -86,6 +95,8 @@ def _changed(name: str, term: Term, changes: Mapping[str, Any]) -> Term:
         taps=_tuple(taps),
         teacher_taps=None if teacher_taps is None else _tuple(teacher_taps),
         settings=settings,
+        schedule=read_schedule(changes.get("schedule", term.schedule), f"schedule of the method term {name!r}"),
+        share=None if share is None else float(share),
     )
 
 

@@ -15,6 +15,7 @@ from kdseg.distill.terms import Method, expand_taps
 from kdseg.errors import UserError
 from kdseg.losses import AdversarialLoss, DistillationLoss
 from kdseg.losses.base import Head
+from kdseg.networks.paraphraser import Paraphraser
 
 __all__ = ["Distiller"]
 
@@ -107,9 +108,19 @@ class Distiller(nn.Module):
             term.see_teacher([modules.get(paths.get(tap, "")) for tap in route_t])
             term.build([taps_s[tap] for tap in route_s], [taps_t[tap] for tap in route_t])
             term.to(device)
+        self._share_paraphrasers()
         for _, adversary in self.adversaries():
             # switched on for its own step alone: the student's optimiser and a DDP wrapper then pass it over
             adversary.discriminator.requires_grad_(False)
+
+    def _share_paraphrasers(self) -> None:
+        """Terms that bring the same tap of the teacher to the same width do it with one paraphraser, and so once."""
+        known: dict[tuple[str, int, int], Paraphraser] = {}
+        for name, term in self._terms():
+            own = getattr(term, "paraphrasers", ())
+            for index, (tap, part) in enumerate(zip(self.routes[name][1], own, strict=False)):
+                if isinstance(part, Paraphraser):
+                    own[index] = known.setdefault((tap, part.in_channels, part.code_channels), part)
 
     @property
     def student(self) -> nn.Module:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from kdseg.distill.taps import TapRecorder
+from kdseg.distill.taps import IMAGE, LOGITS, TapRecorder
 from kdseg.errors import UserError
+
+if TYPE_CHECKING:
+    from kdseg.distill.teachers.input import InputConversion
 
 __all__ = ["Teacher", "load_weights"]
 
@@ -76,6 +79,10 @@ class Teacher(nn.Module):
     Args:
         network: the teacher, with its weights.
         taps: named taps of the user's, see :func:`kdseg.distill.tap_paths`.
+        conversion: what stands between the student's input and the teacher's, where they differ; see
+            :class:`kdseg.distill.teachers.InputConversion`.
+        class_map: what turns the teacher's logits into logits of the student's classes, where they differ.
+        only_logits: why there are no other taps ("a TorchScript file"); asking for one is then refused.
 
     Example:
         >>> teacher = Teacher(nn.Conv2d(1, 2, 1)).train()
@@ -83,10 +90,22 @@ class Teacher(nn.Module):
         (False, False)
     """
 
-    def __init__(self, network: nn.Module, taps: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        taps: Mapping[str, str] | None = None,
+        conversion: InputConversion | None = None,
+        class_map: nn.Module | None = None,
+        only_logits: str = "",
+    ) -> None:
         super().__init__()
-        self.network = network.requires_grad_(False)
+        self.network = network
+        for parameter in network.parameters():  # TorchScript networks lack requires_grad_()
+            parameter.requires_grad_(False)
         self.named_taps = dict(taps or {})
+        self.conversion = conversion
+        self.class_map = class_map
+        self.only_logits = only_logits
         self.recorder: TapRecorder | None = None
         super().train(False)
 
@@ -95,16 +114,41 @@ class Teacher(nn.Module):
         return super().train(False)
 
     def record(self, wanted: Iterable[str]) -> None:
-        """Choose the taps that :meth:`taps` gives."""
+        """Choose the taps that :meth:`taps` gives.
+
+        Raises:
+            UserError: for a tap that the teacher does not have.
+        """
+        wanted = set(wanted)
+        self.require(wanted)
         if self.recorder is not None:
             self.recorder.remove()
         self.recorder = TapRecorder(self.network, wanted, self.named_taps).eval()
 
+    def require(self, wanted: Iterable[str]) -> None:
+        """Refuse features of a teacher that gives logits only.
+
+        Args:
+            wanted: taps, or patterns of taps such as ``enc{level}``.
+
+        Raises:
+            UserError: when there is something else than "logits" and "image" among them.
+        """
+        features = sorted(set(wanted) - {LOGITS, IMAGE})
+        if self.only_logits and features:
+            raise UserError(
+                "teacher",
+                found=f"{self.only_logits}, which gives logits only, for a method that reads {', '.join(features)}",
+                expected="one checkpoint or bundle whose network has these taps",
+                fix="choose a method that reads logits alone, such as kd, or switch the other terms off "
+                "(method_args, weight 0)",
+            )
+
     def forward(self, image: Tensor) -> Tensor:
-        """Logits ``BKH[WD]``, so that the teacher can be evaluated like any network."""
+        """Logits ``BKH[WD]`` of the student's input and classes, so that the teacher is evaluated like any network."""
         with torch.no_grad():
-            output = self.network(image)
-        return output[0] if isinstance(output, (list, tuple)) else output
+            output = self.network(self._seen(image))
+            return self._logits(output[0] if isinstance(output, (list, tuple)) else output, image)
 
     def taps(self, image: Tensor) -> dict[str, Tensor]:
         """The chosen taps of an image batch ``BCH[WD]``; plain tensors, usable in a student's backward."""
@@ -113,4 +157,16 @@ class Teacher(nn.Module):
         assert self.recorder is not None
         # no_grad, not inference_mode: tensors of the latter fail where a trained adapter needs them in its backward
         with torch.no_grad():
-            return self.recorder(image)[1]
+            logits, taps = self.recorder(self._seen(image))
+            if self.conversion is not None:
+                taps = {name: self.conversion.back(tap, image) for name, tap in taps.items() if name != IMAGE}
+            # a discriminator compares pairs of image and logits: the image must be the student's
+            return {**taps, LOGITS: self._logits(logits, image), IMAGE: image}
+
+    def _seen(self, image: Tensor) -> Tensor:
+        return image if self.conversion is None else self.conversion(image)
+
+    def _logits(self, logits: Tensor, image: Tensor) -> Tensor:
+        if self.conversion is not None:
+            logits = self.conversion.back(logits, image)
+        return logits if self.class_map is None else self.class_map(logits)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kdseg.distill.schedules import CONSTANT, Schedule
 from kdseg.errors import UserError
 
 __all__ = ["Method", "Term", "expand_taps"]
@@ -27,6 +28,9 @@ class Term:
         weight: factor of the term in the total loss; 0 leaves the term out.
         teacher_taps: the teacher's taps where they differ from the student's.
         settings: further arguments of the loss.
+        schedule: how the weight changes over the training.
+        share: the weight is not given but found: such that the term starts at this share of the supervised loss; see
+            :class:`kdseg.handlers.TermWeights`, which does both.
     """
 
     loss: str
@@ -34,6 +38,8 @@ class Term:
     weight: float = 1.0
     teacher_taps: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule = CONSTANT
+    share: float | None = None
 
 
 @dataclass(frozen=True)

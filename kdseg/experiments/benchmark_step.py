@@ -113,14 +113,15 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
         optimizer=torch.optim.AdamW(distiller.trained_parameters()),
         loss_function=SegmentationLoss("sigmoid"),
     )
-    discriminator = DiscriminatorStep(distiller)
+    adam = torch.optim.Adam([{"params": distiller.discriminator_parameters()}], lr=3e-5, betas=(0.9, 0.99))
+    discriminator = DiscriminatorStep(distiller, adam)
     optimizer, loss = torch.optim.AdamW(alone.parameters()), SegmentationLoss("sigmoid")
     passages = [_passage(term.discriminator, term, distiller, data) for _, term in distiller.adversaries()]
     return {
         "student": lambda: _student_step(alone, optimizer, loss, data),
         "teacher": lambda: teacher(image),
         "step": lambda: trainer._iteration(trainer, data),
-        "critic": lambda: discriminator(trainer) if discriminator.optimizer is not None else None,
+        "critic": lambda: discriminator(trainer) if passages else None,
         "passage": lambda: [passage() for passage in passages],
     }
 

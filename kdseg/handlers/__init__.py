@@ -1,5 +1,6 @@
 """Ignite handlers: all that happens around the training step."""
 
+from kdseg.handlers.balance import DominanceWatch, TermWeights
 from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_table import CaseTable
 from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, fingerprint
@@ -10,12 +11,14 @@ from kdseg.handlers.reproducible import ReproducibleEpochs
 from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
 from kdseg.handlers.teacher_check import TeacherCheck
 from kdseg.handlers.tracking import Tracking
+from kdseg.handlers.trained_on import TrainedOn
 
 __all__ = [
     "BestModel",
     "CaseOverlays",
     "CaseTable",
     "DiscriminatorStep",
+    "DominanceWatch",
     "EpochLog",
     "GradientClipping",
     "ParaphraserWarmup",
@@ -24,7 +27,9 @@ __all__ = [
     "StopEarly",
     "TeacherCheck",
     "TermWatch",
+    "TermWeights",
     "Tracking",
+    "TrainedOn",
     "TrainingCheckpoint",
     "fingerprint",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import torch
+
 from kdseg.data.files import content_hash
 from kdseg.errors import UserError
 

@@ -31,7 +31,8 @@ def attention_map(features: Tensor, size: Sequence[int], power: int = 2) -> Tens
     # the map does not depend on the scale of the features; without it the fourth power leaves the range of float32
     scale = features.detach().flatten(1).abs().amax(1).clamp_min(torch.finfo(features.dtype).tiny ** 0.5)
     features = features / scale.view(-1, *[1] * (features.ndim - 1))
-    activity = resize(features.pow(power).mean(1, keepdim=True), size)
+    # squared first: that, and a square of it, is far faster than a general power
+    activity = resize(features.square().pow(power // 2).mean(1, keepdim=True), size)
     return F.normalize(activity.flatten(1), dim=1)
 
 

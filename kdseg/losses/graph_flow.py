@@ -113,8 +113,10 @@ class _GraphLoss(DistillationLoss):
         v_s, v_t = [], []
         for index, adapter in enumerate(self.adapters):
             v_s.append(salient_windows(adapter(student[index]), self.window))
+            paraphraser = self.paraphrasers[index]
+            code = paraphraser.code(teacher[index]) if isinstance(paraphraser, Paraphraser) else teacher[index]
             with torch.no_grad():
-                code = resize(self.paraphrasers[index](teacher[index]), student[index].shape[2:])
+                code = resize(code, student[index].shape[2:])
                 v_t.append(salient_windows(code, self.window))
         return [(v_s[i], v_s[i + 1], v_t[i], v_t[i + 1]) for i in range(0, len(v_s), 2)]
 

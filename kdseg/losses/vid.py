@@ -30,8 +30,9 @@ def gaussian_information(mean: Tensor, target: Tensor, variance: Tensor) -> Tens
         >>> gaussian_information(torch.zeros(1, 2, 4), torch.ones(1, 2, 4), torch.ones(2)).item()
         0.5
     """
-    variance = variance.view(1, -1, *[1] * (mean.ndim - 2))
-    return ((target - mean).square() / variance + variance.log()).mean() / 2
+    # a channel's variance is common to its positions: their mean error first, in fewer passes over the maps
+    error = (target - mean).square().mean([0, *range(2, mean.ndim)])
+    return (error / variance + variance.log()).mean() / 2
 
 
 class VariationalInformationLoss(DistillationLoss):

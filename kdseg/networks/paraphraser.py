@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import pairwise
 
 import torch
@@ -50,6 +51,7 @@ class Paraphraser(nn.Module):
         self.decoder = _chain(spatial_dims, "convtrans", [code_channels, code_channels, in_channels, in_channels])
         # part of the state, so that a resumed training does not warm up again
         self.register_buffer("trained", torch.tensor(False))
+        self._last: tuple[weakref.ref[Tensor], tuple[int, ...], Tensor] | None = None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -68,6 +70,18 @@ class Paraphraser(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The code ``BkH[WD]`` of a tap ``BCH[WD]``."""
         return self.encoder(features)
+
+    def code(self, features: Tensor) -> Tensor:
+        """:meth:`forward` without gradient, worked out once for the terms that look at the same tap of one batch."""
+        if torch.compiler.is_compiling():
+            with torch.no_grad():
+                return self(features)
+        # a tensor that was changed in place, or other weights, make another code
+        versions = (features._version, *(parameter._version for parameter in self.encoder.parameters()))
+        if self._last is None or self._last[0]() is not features or self._last[1] != versions:
+            with torch.no_grad():
+                self._last = weakref.ref(features), versions, self(features)
+        return self._last[2]
 
     def reconstruct(self, features: Tensor) -> Tensor:
         """The tap ``BCH[WD]`` as the decoder makes it from the code."""

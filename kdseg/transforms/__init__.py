@@ -4,4 +4,9 @@ from kdseg.transforms.histogram import ContrastLimitedHistogramEqualisation, Con
 from kdseg.transforms.save_mask import SaveMaskd
 from kdseg.transforms.unlabelled import UnlabelledAsIgnoredd
 
-__all__ = ["ContrastLimitedHistogramEqualisation", "ContrastLimitedHistogramEqualisationd", "SaveMaskd", "UnlabelledAsIgnoredd"]
+__all__ = [
+    "ContrastLimitedHistogramEqualisation",
+    "ContrastLimitedHistogramEqualisationd",
+    "SaveMaskd",
+    "UnlabelledAsIgnoredd",
+]

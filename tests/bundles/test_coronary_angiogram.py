@@ -31,6 +31,7 @@ COMPOSITIONS = [
     (["train", "train_teacher", "evaluate"], "train"),
     (["train", "multi_gpu_train"], "train"),
     (["train", "distill", "multi_gpu_train"], "train"),
+    (["train", "distill", "semi_supervised"], "train"),
     (["inference"], "infer"),
 ]
 TINY: dict[str, Any] = {
@@ -120,6 +121,16 @@ def test_every_method_trains(work: Path, method: str) -> None:
     # the student alone: the teacher's names, none of the adapters' or discriminators', and its own narrower shapes
     assert set(saved) == set(plain)
     assert all(saved[name].numel() >= plain[name].numel() or "weight" not in name for name in saved)
+
+
+def test_unlabelled_images_join_the_training(work: Path) -> None:
+    known = settings(work, "semi", method="kd", teacher=str(work / "teacher" / "model.pt"), epochs=1, batch_size=4)
+    workflow = run_bundle(BUNDLE, ["train", "distill", "semi_supervised"], {**known, "labelled_cases": 1})
+    batch = next(iter(workflow.parser.get_parsed_content("train#dataloader")))
+    ignored = (batch["label"] == 255).flatten(1).all(1)
+    assert ignored.tolist() == [False, False, True, True]
+    engine = workflow.parser.get_parsed_content("train#trainer")
+    assert np.isfinite(engine.state.term_means["supervised"]) and engine.state.term_means["logits"] > 0
 
 
 def test_a_method_of_the_users_own(work: Path) -> None:

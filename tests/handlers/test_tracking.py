@@ -361,7 +361,8 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log.txt")
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            # its job runner waits long for jobs on a polite signal, and there is nothing to save
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)
 
 

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from kdseg.errors import UserError
-from kdseg.experiments import OverlayRow, overlay_picture
-from kdseg.metrics.overlay import COLOURS, GAP, PANEL, TITLE
+from kdseg.metrics.overlay import COLOURS, GAP, PANEL, TITLE, OverlayRow, overlay_picture
 
 
 def row(**predictions: np.ndarray) -> OverlayRow:
@@ -89,6 +88,6 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match="No space"):
         overlay_picture([row(), row()], path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

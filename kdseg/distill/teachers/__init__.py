@@ -1,0 +1,21 @@
+"""Where teachers come from: checkpoints, bundles, TorchScript files, ensembles; and what makes them fit the student."""
+
+from kdseg.distill.teachers.class_map import ClassMap
+from kdseg.distill.teachers.ensemble import ProbabilityMean
+from kdseg.distill.teachers.input import InputConversion
+from kdseg.distill.teachers.load import load_teacher
+from kdseg.distill.teachers.scaling import Scaling, convertible, scaling_of
+from kdseg.distill.teachers.seen_cases import check_unseen, held_out_cases, image_hashes
+
+__all__ = [
+    "ClassMap",
+    "InputConversion",
+    "ProbabilityMean",
+    "Scaling",
+    "check_unseen",
+    "convertible",
+    "held_out_cases",
+    "image_hashes",
+    "load_teacher",
+    "scaling_of",
+]

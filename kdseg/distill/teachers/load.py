@@ -1,0 +1,169 @@
+"""The teacher that the configuration names: one checkpoint, a bundle, a TorchScript file, or several as an ensemble."""
+
+from __future__ import annotations
+
+import copy
+import glob
+import logging
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kdseg.distill.teacher import Teacher, load_weights
+from kdseg.distill.teachers.bundle import read_bundle
+from kdseg.distill.teachers.class_map import ClassMap
+from kdseg.distill.teachers.ensemble import ProbabilityMean
+from kdseg.distill.teachers.input import InputConversion, input_layer
+from kdseg.distill.teachers.scaling import Scaling, scaling_of
+from kdseg.distill.teachers.seen_cases import check_unseen
+from kdseg.errors import UserError
+from kdseg.losses.base import Head
+
+__all__ = ["load_teacher"]
+
+logger = logging.getLogger(__name__)
+
+# transforms whose difference changes the size or the orientation of what the teacher sees
+_GEOMETRY = {"Spacingd": ("spacing_transform", "pixdim"), "Orientationd": ("ornt_transform", "axcodes")}
+
+
+def load_teacher(
+    source: str | Path | Sequence[str | Path],
+    network: nn.Module | None = None,
+    *,
+    taps: Mapping[str, str] | None = None,
+    head: Head = "softmax",
+    teacher_head: Head | None = None,
+    classes: int | None = None,
+    class_map: Mapping[str | int, int] | None = None,
+    preprocessing: Any = None,
+    in_channels: int = 1,
+    held_out: Sequence[Mapping[str, Any]] = (),
+    device: torch.device | str = "cpu",
+) -> Teacher:
+    """A teacher from files, made to fit the student's input and classes.
+
+    Args:
+        source: a checkpoint of ``network``; the folder of a MONAI bundle; a TorchScript file (logits only); or several
+            of these, as a list or a glob ("out/fold*/model.pt"), whose mean of probabilities teaches (logits only).
+        network: the architecture of the checkpoints (``teacher_def``); bundles and TorchScript files bring their own.
+        taps: named taps of the user's, see :func:`kdseg.distill.tap_paths`.
+        head: of the student.
+        teacher_head: of the teacher, where it differs.
+        classes: output channels of the student, for ``class_map``.
+        class_map: teacher class → student class, see :class:`~kdseg.distill.teachers.ClassMap`.
+        preprocessing: the student's transforms; a bundle's intensity scaling is computed from theirs.
+        in_channels: of the student.
+        held_out: validation and test records; a teacher that was trained on one of them is refused.
+        device: where the teacher goes.
+
+    Raises:
+        UserError: when there is no such file, when weights do not fit, when a scaling cannot be converted, when a
+            teacher has seen held-out cases, and for a wrong class map.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "model.pt"
+        >>> torch.save(nn.Conv2d(1, 2, 1).state_dict(), file)
+        >>> load_teacher(file, nn.Conv2d(1, 2, 1))(torch.zeros(1, 1, 4, 4)).shape
+        torch.Size([1, 2, 4, 4])
+    """
+    paths = _files(source)
+    check_unseen([path / "models" / "model.pt" if path.is_dir() else path for path in paths], held_out)
+    members = []
+    for number, path in enumerate(paths):
+        # the last one takes the network itself: a single checkpoint needs no copy
+        own = network if number == len(paths) - 1 else copy.deepcopy(network)
+        members.append(_one(path, own, taps, preprocessing, in_channels))
+    kind = teacher_head or head
+    if class_map is None and kind != head:
+        fix = "give class_map, for instance {\"1\": 0} where the teacher's class 1 is the student's only channel"
+        raise UserError("teacher_head", found=f"{kind} for a {head} student", expected="a class_map too", fix=fix)
+    mapped = ClassMap(class_map, classes or max(class_map.values()) + 1, head, kind) if class_map is not None else None
+    if len(members) == 1:
+        teacher = members[0]
+        teacher.class_map = mapped
+    else:
+        logger.info(f"teacher: the mean of {len(members)} networks")
+        teacher = Teacher(ProbabilityMean(members, kind), class_map=mapped, only_logits="an ensemble")
+    return teacher.to(device)
+
+
+def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
+    given = [source] if isinstance(source, (str, Path)) else list(source)
+    paths: list[Path] = []
+    for name in map(str, given):
+        found = [name] if Path(name).exists() else sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (absolute too)
+        if not found:
+            fix = "check the path; train a teacher with 'kdseg train --teacher-network'"
+            raise UserError(
+                f"teacher {name}", found="no such file", expected="a checkpoint, bundle or TorchScript file", fix=fix
+            )
+        paths.extend(map(Path, found))
+    if len(set(paths)) != len(paths) or not paths:
+        found_what = "the same file twice" if paths else "an empty list"
+        raise UserError("teacher", found=found_what, expected="files, each once", fix="correct the list")
+    return paths
+
+
+def _one(
+    path: Path, network: nn.Module | None, taps: Mapping[str, str] | None, preprocessing: Any, in_channels: int
+) -> Teacher:
+    if path.is_dir():
+        bundle = read_bundle(path)
+        scalings: tuple[Scaling, ...] = ()
+        if bundle.preprocessing is not None and preprocessing is not None:
+            scalings = (scaling_of(preprocessing, in_channels), scaling_of(bundle.preprocessing, in_channels))
+            _warn_of_geometry(path, preprocessing, bundle.preprocessing)
+        return Teacher(bundle.network, taps, InputConversion(*input_layer(bundle.network), *scalings))
+    if _is_torchscript(path):
+        script = _load_script(path)
+        conversion = InputConversion(*input_layer(script))
+        return Teacher(script, None, conversion, only_logits="a TorchScript file")
+    if network is None:
+        fix = "give the network that it was saved from (teacher_def in the configuration)"
+        raise UserError(f"teacher {path}", found="a checkpoint alone", expected="its network too", fix=fix)
+    load_weights(network, path, "teacher checkpoint")
+    return Teacher(network, taps, InputConversion(*input_layer(network)))
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Both kinds of file are zip archives; only TorchScript has code in it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _load_script(path: Path) -> nn.Module:
+    try:
+        return torch.jit.load(str(path), map_location="cpu")
+    except (RuntimeError, ValueError) as error:
+        found = f"a TorchScript file that cannot be loaded ({str(error).splitlines()[0]})"
+        fix = "export it again with torch.jit.script or torch.jit.trace and torch.jit.save"
+        raise UserError(f"teacher {path}", found=found, expected="a TorchScript network", fix=fix) from error
+
+
+def _warn_of_geometry(path: Path, student: Any, teacher: Any) -> None:
+    """Voxel size and orientation are not converted: the taps would no longer lie on the student's voxels."""
+    own, other = (_geometry(transforms) for transforms in (student, teacher))
+    for name in sorted(own.keys() | other.keys()):
+        if own.get(name) != other.get(name):
+            logger.warning(
+                f"teacher {path}: {name} {other.get(name, 'is not in its pre-processing')}, for the student "
+                f"{own.get(name, 'none')}: not converted, so give the student the same (see the teacher's score)"
+            )
+
+
+def _geometry(preprocessing: Any) -> dict[str, str]:
+    found = {}
+    for transform in getattr(preprocessing, "transforms", ()):
+        name = type(transform).__name__
+        if name in _GEOMETRY:
+            inner, setting = _GEOMETRY[name]
+            found[name] = str(getattr(getattr(transform, inner, None), setting, ""))
+    return found
