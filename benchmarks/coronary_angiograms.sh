@@ -10,7 +10,7 @@ kdseg=.venv/bin/kdseg
 bundle=bundles/coronary_angiogram
 mkdir -p "$out"
 [ -f "$out/list.json" ] || $kdseg prepare coronary_angiogram "$data" --out "$out/list.json" --seed 0
-common=(--datalist "$out/list.json" --set epochs=20 --set steps_per_epoch=50 --set val_interval=3 --set teacher_def#base_channels=12)
+common=(--datalist "$out/list.json" --set epochs=30 --set steps_per_epoch=50 --set val_interval=2 --set teacher_def#base_channels=12)
 
 evaluate() { # folder, further options
     local folder=$1; shift

@@ -52,9 +52,7 @@ def main(out: Path) -> None:
         for folder in seeds[n]
     ]
     print(markdown_table(rows, ["run", "dice", "cldice"]))
-    print(
-        "\nDistilled − alone on the same case with the same seed, mean over seeds; 95 % bootstrap interval over the cases\n"
-    )
+    print("\nDistilled − alone, same case and seed, mean over seeds; 95 % bootstrap interval over cases\n")
     rows = []
     for name in order[2:]:
         for metric in ("dice", "cldice"):

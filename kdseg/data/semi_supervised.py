@@ -92,9 +92,9 @@ def semi_supervised_records(
 class LabelledUnlabelledSampler(Sampler[list[int]]):
     """Batches of indices, the first half labelled and the second half not; the shorter list is cycled.
 
-    An epoch goes once through the longer list unless ``batches`` says how long it is; both lists come in a new order each time (drawn from torch's generator, as in
-    torch's own samplers). The last batch is filled up from the lists' beginning. Give it as ``batch_sampler`` of a data
-    loader over the same records.
+    An epoch goes once through the longer list unless ``batches`` says how long it is; both lists come in a new order
+    each time (drawn from torch's generator, as in torch's own samplers). The last batch is filled up from the lists'
+    beginning. Give it as ``batch_sampler`` of a data loader over the same records.
 
     Args:
         records: labelled and unlabelled records; one with a "label" is labelled.

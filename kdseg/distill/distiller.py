@@ -66,6 +66,7 @@ class Distiller(nn.Module):
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         # around nn.Module's bookkeeping on purpose, see the class's docstring
         object.__setattr__(self, "teacher", teacher)
+        teacher.require(tap for term in self.method.terms.values() for tap in (term.teacher_taps or term.taps))
         has_s = [*tap_paths(student, student_taps), LOGITS, IMAGE]
         has_t = [*tap_paths(teacher.network, teacher.named_taps), LOGITS, IMAGE]
         self.routes = {name: expand_taps(term, has_s, has_t) for name, term in self.method.terms.items()}
@@ -117,7 +118,7 @@ class Distiller(nn.Module):
         """Terms that bring the same tap of the teacher to the same width do it with one paraphraser, and so once."""
         known: dict[tuple[str, int, int], Paraphraser] = {}
         for name, term in self._terms():
-            own = getattr(term, "paraphrasers", ())
+            own = getattr(term, "paraphrasers", None) or nn.ModuleList()
             for index, (tap, part) in enumerate(zip(self.routes[name][1], own, strict=False)):
                 if isinstance(part, Paraphraser):
                     own[index] = known.setdefault((tap, part.in_channels, part.code_channels), part)

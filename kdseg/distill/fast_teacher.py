@@ -1,4 +1,4 @@
-"""The teacher's forward made faster without a change of what it gives: normalisation folded into convolutions, layout."""
+"""The teacher's forward made faster without a change of what it gives: normalisation folded in, memory layout."""
 
 from __future__ import annotations
 
@@ -123,8 +123,10 @@ def measure_teachers(
         "folded": (recorder(folded), nullcontext()),
     }
     if example.ndim > 3:
-        ways["channels last"] = recorder(copy.deepcopy(bare).to(memory_format=last)), nullcontext()
-        ways["folded, channels last"] = recorder(copy.deepcopy(folded).to(memory_format=last)), nullcontext()
+        for name, network in (("channels last", bare), ("folded, channels last", folded)):
+            laid_out = copy.deepcopy(network)
+            laid_out.to(memory_format=last)  # type: ignore[call-overload]
+            ways[name] = recorder(laid_out), nullcontext()
     half = torch.autocast(example.device.type, dtype=torch.bfloat16)
     ways["folded, bfloat16"] = ways["folded"][0], half
     if compiled:

@@ -147,7 +147,7 @@ class Teacher(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits ``BKH[WD]`` of the student's input and classes, so that the teacher is evaluated like any network."""
         with torch.no_grad():
-            output = self.network(self._seen(image))
+            output = self.network(self.seen(image))
             return self._logits(output[0] if isinstance(output, (list, tuple)) else output, image)
 
     def taps(self, image: Tensor) -> dict[str, Tensor]:
@@ -157,13 +157,14 @@ class Teacher(nn.Module):
         assert self.recorder is not None
         # no_grad, not inference_mode: tensors of the latter fail where a trained adapter needs them in its backward
         with torch.no_grad():
-            logits, taps = self.recorder(self._seen(image))
+            logits, taps = self.recorder(self.seen(image))
             if self.conversion is not None:
                 taps = {name: self.conversion.back(tap, image) for name, tap in taps.items() if name != IMAGE}
             # a discriminator compares pairs of image and logits: the image must be the student's
             return {**taps, LOGITS: self._logits(logits, image), IMAGE: image}
 
-    def _seen(self, image: Tensor) -> Tensor:
+    def seen(self, image: Tensor) -> Tensor:
+        """What the network is given for a batch of the student's: converted where the two differ."""
         return image if self.conversion is None else self.conversion(image)
 
     def _logits(self, logits: Tensor, image: Tensor) -> Tensor:

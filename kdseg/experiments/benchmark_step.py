@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import statistics
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from kdseg.distill import METHODS, Distiller, Teacher
 from kdseg.engines import DistillationTrainer
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers import DiscriminatorStep
-from kdseg.losses import SegmentationLoss
+from kdseg.losses import AdversarialLoss, SegmentationLoss
 from kdseg.losses.adversarial import critic
 from kdseg.networks import ThinUNet, TinyUNet
 
@@ -29,20 +29,20 @@ def benchmark_step(
     methods: Sequence[str] | None = None,
     size: Sequence[int] = (128, 128),
     batch: int = 4,
-    teacher_channels: int = 32,
-    repeats: int = 7,
+    teacher_channels: int = 64,
+    repeats: int = 5,
 ) -> list[dict[str, Any]]:
-    """Measure the training step of methods on this machine's CPU, in one process.
+    """Measure the training step of methods with the networks of the coronary bundle, on this machine's CPU.
 
-    The arms of a method alternate, repeat after repeat, so that a machine that gets slower does so for all of them.
-    Times are CPU time of one thread: what else the machine does meanwhile hardly matters.
+    The arms of a method alternate in one process, repeat after repeat, so that a machine that gets slower does so for
+    all of them. Times are CPU time of one thread, the shortest of the repeats: what else the machine does only adds.
 
     Args:
         methods: names of :data:`~kdseg.distill.METHODS`; all of them by default.
         size: spatial size of the crops.
         batch: crops in a batch; 3 or more, since some terms relate the images of a batch to one another.
         teacher_channels: base width of the teacher, a TinyUNet; the student is a ThinUNet.
-        repeats: how often every arm is measured; the median counts.
+        repeats: how often every arm is measured.
 
     Returns:
         One dictionary a method: ``method``; ``student_ms``, the student's forward, supervised loss, backward and
@@ -70,24 +70,20 @@ def _row(method: str, size: Sequence[int], batch: int, teacher_channels: int, re
     arms = _arms(method, size, batch, teacher_channels)
     for arm in arms.values():
         arm()
-    times: dict[str, list[float]] = {name: [] for name in arms}
+    shortest = dict.fromkeys(arms, math.inf)
     for _ in range(repeats):
         for name, arm in arms.items():
             start = time.process_time()
             arm()
-            times[name].append(1000 * (time.process_time() - start))
-    discriminator = [a + b for a, b in zip(times["critic"], times["passage"], strict=True)]
-    step = [a + b for a, b in zip(times["step"], times["critic"], strict=True)]
-    # the ratio repeat by repeat: neighbours in time saw the same machine
-    columns = zip(step, discriminator, times["student"], times["teacher"], strict=True)
-    ratio = statistics.median((whole - apart) / (student + teacher) for whole, apart, student, teacher in columns)
+            shortest[name] = min(shortest[name], 1000 * (time.process_time() - start))
+    discriminator, step = shortest["critic"] + shortest["passage"], shortest["step"] + shortest["critic"]
     row = {
         "method": method,
-        "ratio": round(ratio, 3),
-        "student_ms": round(statistics.median(times["student"]), 1),
-        "teacher_ms": round(statistics.median(times["teacher"]), 1),
-        "discriminator_ms": round(statistics.median(discriminator), 1),
-        "step_ms": round(statistics.median(step), 1),
+        "ratio": round((step - discriminator) / (shortest["student"] + shortest["teacher"]), 3),
+        "student_ms": round(shortest["student"], 1),
+        "teacher_ms": round(shortest["teacher"], 1),
+        "discriminator_ms": round(discriminator, 1),
+        "step_ms": round(step, 1),
     }
     logger.info("  ".join(f"{key} {value}" for key, value in row.items()))
     return row
@@ -99,8 +95,10 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
     dims = len(size)
     # channels innermost in memory, as the bundle trains
     layout = torch.channels_last if dims == 2 else torch.channels_last_3d
-    student = ThinUNet(dims).to(memory_format=layout)
-    teacher = Teacher(TinyUNet(dims, base_channels=teacher_channels).to(memory_format=layout))
+    student, wide = ThinUNet(dims), TinyUNet(dims, base_channels=teacher_channels)
+    for network in (student, wide):
+        network.to(memory_format=layout)  # type: ignore[call-overload]
+    teacher = Teacher(wide)
     alone = copy.deepcopy(student)
     distiller = Distiller(student, teacher, method, head="sigmoid", probe_shape=(1, 1, *size))
     image = torch.randn(batch, 1, *size)
@@ -116,7 +114,7 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
     adam = torch.optim.Adam([{"params": distiller.discriminator_parameters()}], lr=3e-5, betas=(0.9, 0.99))
     discriminator = DiscriminatorStep(distiller, adam)
     optimizer, loss = torch.optim.AdamW(alone.parameters()), SegmentationLoss("sigmoid")
-    passages = [_passage(term.discriminator, term, distiller, data) for _, term in distiller.adversaries()]
+    passages = [_passage(name, term, distiller, data) for name, term in distiller.adversaries()]
     return {
         "student": lambda: _student_step(alone, optimizer, loss, data),
         "teacher": lambda: teacher(image),
@@ -134,15 +132,12 @@ def _student_step(
     optimizer.step()
 
 
-def _passage(
-    discriminator: nn.Module, term: Any, distiller: Distiller, data: Mapping[str, Tensor]
-) -> Callable[[], None]:
-    """Scores of the student's output and their gradient for it: what a discriminator costs within the student's step."""
-    name = next(key for key, other in distiller.terms.items() if other is term)
+def _passage(name: str, term: AdversarialLoss, distiller: Distiller, data: Mapping[str, Tensor]) -> Callable[[], None]:
+    """Scores of the student's output and their gradient for it: what a discriminator costs in the student's step."""
     with torch.no_grad():
         taps = distiller.recorder(data["image"])[1]
         seen = term.pair([taps[tap] for tap in distiller.routes[name][0]], data["label"])
-    return lambda: critic(discriminator, seen.detach().requires_grad_(True)).mean().backward()
+    return lambda: critic(term.discriminator, seen.detach().requires_grad_(True)).mean().backward()
 
 
 def _disc(size: Sequence[int]) -> Tensor:

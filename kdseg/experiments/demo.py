@@ -52,7 +52,7 @@ class Demo:
     out: Path
     images: int = 60
     size: int = 256
-    epochs: int = 12
+    epochs: int = 10
     steps: int = 20
     teacher_channels: int = 16
     method: str = "lightvessel"
@@ -102,7 +102,7 @@ class Demo:
             "seed": self.seed,
             "epochs": self.epochs,
             "steps_per_epoch": self.steps,
-            "val_interval": 4,
+            "val_interval": 5,
             "teacher_def#base_channels": self.teacher_channels,
         }
         if arm == "student_distilled":

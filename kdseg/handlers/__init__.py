@@ -3,7 +3,7 @@
 from kdseg.handlers.balance import DominanceWatch, TermWeights
 from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_table import CaseTable
-from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, fingerprint
+from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, attached, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
 from kdseg.handlers.paraphraser_warmup import ParaphraserWarmup
 from kdseg.handlers.progress import Progress
@@ -31,5 +31,6 @@ __all__ = [
     "Tracking",
     "TrainedOn",
     "TrainingCheckpoint",
+    "attached",
     "fingerprint",
 ]

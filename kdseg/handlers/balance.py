@@ -132,7 +132,7 @@ class DominanceWatch:
             if self.above[name] >= self.window and name not in self.told:
                 self.told.add(name)
                 logger.warning(
-                    f"term {name} dominates: with its weight {weight:g} it is {size:.3g}, more than {self.limit:g} times "
-                    f"the supervised loss {supervised:.3g}, for {self.window} steps. Lower its weight, or give it a "
-                    f'share of the supervised loss: method_args {{"{name}": {{"share": 0.5}}}}'
+                    f"term {name} dominates: with its weight {weight:g} it is {size:.3g}, more than {self.limit:g} "
+                    f"times the supervised loss {supervised:.3g}, for {self.window} steps. Lower its weight, or give "
+                    f'it a share of the supervised loss: method_args {{"{name}": {{"share": 0.5}}}}'
                 )

@@ -17,9 +17,17 @@ from torch import nn
 from kdseg.errors import UserError
 from kdseg.files import save_atomically
 
-__all__ = ["BestModel", "StopEarly", "TrainingCheckpoint", "fingerprint", "is_main_process"]
+__all__ = ["BestModel", "StopEarly", "TrainingCheckpoint", "attached", "fingerprint", "is_main_process"]
 
 logger = logging.getLogger(__name__)
+
+
+def attached(handler: Any) -> Any:
+    """The handler itself: for a list of handlers that shall hold one defined elsewhere in the configuration.
+
+    MONAI's check of a bundle's properties reads the ``_target_`` of every handler and fails on a plain "@reference".
+    """
+    return handler
 
 
 def fingerprint(**settings: Any) -> str:

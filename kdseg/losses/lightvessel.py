@@ -135,7 +135,7 @@ class AdversarialSimilarityLoss(AdversarialLoss):
         self,
         objective: Objective = "wgan-gp",
         penalty: float = 10.0,
-        channels: int = 16,
+        channels: int = 8,
         layers: int = 3,
         head: Head = "softmax",
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kdseg.distill import build_method
+from kdseg.distill import METHODS, build_method
 from kdseg.distill.schedules import Schedule, read_schedule
 from kdseg.errors import UserError
 
@@ -30,7 +30,8 @@ def test_values_at_steps_0_2_5_and_10_of_10(written: Any, values: list[float]) -
 
 def test_a_method_takes_schedules_and_shares_as_data() -> None:
     method = build_method("lightvessel", {"fsd": {"schedule": {"ramp": 30}}, "asd": {"share": 0.5}})
-    assert method.terms["fsd"].schedule == Schedule("ramp", 30) and method.terms["fsd"].weight == 1.0
+    assert method.terms["fsd"].schedule == Schedule("ramp", 30)
+    assert method.terms["fsd"].weight == METHODS["lightvessel"].terms["fsd"].weight
     assert method.terms["asd"].share == 0.5
     own = build_method({"mine": {"loss": "logits", "weight": 2, "schedule": "decay"}})
     assert own.terms["mine"].schedule == Schedule("decay")
