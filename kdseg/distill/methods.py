@@ -71,8 +71,8 @@ METHODS: dict[str, Method] = {
     "kd": Method({"logits": Term("logits", settings={"temperature": 1.0})}, "arXiv 1503.02531", "code"),
     "lightvessel": Method(
         {
-            "fsd": Term("feature_similarity", ("enc{level}", "dec{level}"), weight=0.1),
-            "asd": Term("adversarial_similarity", weight=0.1),
+            "fsd": Term("feature_similarity", ("enc{level}", "dec{level}"), weight=0.01),
+            "asd": Term("adversarial_similarity", weight=0.01),
         },
         "arXiv 2211.00899 (ICASSP 2023)",
         "reconstruction",

@@ -55,7 +55,7 @@ class Demo:
     epochs: int = 10
     steps: int = 20
     teacher_channels: int = 16
-    method: str = "lightvessel"
+    method: str = "kd"
     seed: int = 0
     say: Callable[[str], None] = print
 

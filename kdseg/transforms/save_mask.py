@@ -107,7 +107,8 @@ class SaveMaskd(MapTransform):
     def _path(self, source: Path, suffix: str) -> Path:
         source = source.absolute()
         folder = self.output_dir
-        if self.data_root_dir is not None and source.is_relative_to(self.data_root_dir.absolute()):
+        # of its folder, not of itself: the root may be the one file that is segmented, and then nothing is mirrored
+        if self.data_root_dir is not None and source.parent.is_relative_to(self.data_root_dir.absolute()):
             folder = folder / source.parent.relative_to(self.data_root_dir.absolute())
         name = f"{file_stem(source)}_{self.output_postfix}"
         path = folder / f"{name}{suffix}"

@@ -133,3 +133,10 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(UserError, match=r"7_mask\.png: found that it cannot be written"):
         SaveMaskd("pred", tmp_path)(item)
     assert [path.name for path in tmp_path.iterdir()] == ["7.png"]
+
+
+def test_the_root_may_be_the_file_itself(tmp_path: Path) -> None:
+    path = write_picture(tmp_path / "study" / "7.png", angiogram())
+    item = predicted(load(path))
+    SaveMaskd("pred", tmp_path / "masks", data_root_dir=path)(item)
+    assert [made.name for made in (tmp_path / "masks").iterdir()] == ["7_mask.png"]
