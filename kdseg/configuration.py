@@ -16,7 +16,16 @@ from kdseg.errors import UserError, explain_uncaught, suggestion
 if TYPE_CHECKING:
     from monai.bundle import ConfigWorkflow
 
-__all__ = ["bundle_folder", "calling_config", "check_keys", "parse_setting", "run_bundle", "shipped_bundles", "start"]
+__all__ = [
+    "bundle_folder",
+    "calling_config",
+    "check_keys",
+    "compose_bundle",
+    "parse_setting",
+    "run_bundle",
+    "shipped_bundles",
+    "start",
+]
 
 # what MONAI and its consumers look for by name, whether or not the configuration itself refers to it
 _KNOWN = {"_desc_", "_meta_", "_requirements_", "imports", "initialize", "run", "finalize", "bundle_root", "device"}
@@ -85,16 +94,17 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train") -> ConfigWorkflow:
-    """Compose ``configs/<layer>.json`` from left to right, change ``settings``, and run; the workflow that has run.
-
-    The same as ``python -m monai.bundle run --config_file "[…]" --key value …``.
+def compose_bundle(
+    folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train", own_logging: bool = True
+) -> ConfigWorkflow:
+    """Lay ``configs/<layer>.json`` over one another from left to right and change ``settings``; nothing is built yet.
 
     Args:
         folder: of the bundle.
         layers: names of configuration files without ``.json``: ``["train", "distill"]``.
         settings: configuration key → value.
         kind: "train" or "infer".
+        own_logging: set logging up as the bundle's ``logging.conf`` says.
 
     Raises:
         UserError: when a layer is not there.
@@ -109,8 +119,18 @@ def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any],
     warnings.filterwarnings("ignore", message="parsing config_file")
     from monai.bundle import ConfigWorkflow
 
-    logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)
-    workflow = ConfigWorkflow(config_file=[str(file) for file in files], workflow_type=kind, **settings)
+    logger = logging.getLogger("monai.bundle.workflows")
+    logger.setLevel(logging.WARNING if own_logging else logging.ERROR)
+    names = [str(file) for file in files]
+    return ConfigWorkflow(names, workflow_type=kind, logging_file=None if own_logging else False, **settings)
+
+
+def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train") -> ConfigWorkflow:
+    """Compose (see :func:`compose_bundle`) and run; the workflow that has run.
+
+    The same as ``python -m monai.bundle run --config_file "[…]" --key value …``.
+    """
+    workflow = compose_bundle(folder, layers, settings, kind)
     workflow.initialize()
     try:
         workflow.run()
