@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.config import PathLike
-from monai.data.image_reader import ImageReader
-from monai.utils import MetaKeys, ensure_tuple
 
 from kdseg.data.best_frame import vessel_contrast
-from kdseg.data.frame_source import FrameSource, open_frames
+from kdseg.data.frame_reader import FrameReader, two_valued
+from kdseg.data.frame_source import FrameSource
 from kdseg.errors import UserError, suggestion
 
 __all__ = ["AngiogramReader", "MaskReader"]
 
 
-class AngiogramReader(ImageReader):
+class AngiogramReader(FrameReader):
     """Reads X-ray angiograms for ``LoadImaged(keys="image", reader="kdseg.data.AngiogramReader", frame="best")``.
 
     Files: XA DICOM, single- and multi-frame, of any usual transfer syntax; PNG, JPEG, TIFF, PGM, BMP; 2-D NIfTI.
@@ -49,7 +44,7 @@ class AngiogramReader(ImageReader):
             is not there.
 
     Example:
-        >>> import tempfile; from PIL import Image; from monai.transforms import LoadImage
+        >>> import tempfile; from pathlib import Path; from PIL import Image; from monai.transforms import LoadImage
         >>> path = Path(tempfile.mkdtemp()) / "angiogram.png"
         >>> Image.fromarray(np.full((30, 40), 51, dtype=np.uint8)).save(path)
         >>> image = LoadImage(reader="kdseg.data.AngiogramReader", ensure_channel_first=True)(path)
@@ -58,12 +53,7 @@ class AngiogramReader(ImageReader):
     """
 
     def __init__(self, frame: int | str = "best", **unknown: Any) -> None:
-        super().__init__()
-        if unknown:
-            name = next(iter(unknown))
-            raise UserError(
-                name, found="a setting that the reader does not have", expected="frame", fix=suggestion(name, ["frame"])
-            )
+        super().__init__(unknown, ["frame"])
         if not (isinstance(frame, int) and frame >= 0) and frame not in ("best", "all"):
             raise UserError(
                 "frame",
@@ -72,61 +62,6 @@ class AngiogramReader(ImageReader):
                 fix=suggestion(str(frame), ["best", "all"]),
             )
         self.frame = frame
-
-    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Any file may be tried: DICOM files often have no suffix."""
-        return all(Path(name).is_file() for name in ensure_tuple(filename))
-
-    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
-        """Keep the paths; the files are opened by :meth:`get_data`.
-
-        LoadImage answers a failing ``read`` by trying MONAI's other readers, and those take frames for a spatial axis
-        or read half of a truncated file without a word. An error of ``get_data`` reaches the user.
-        """
-        return [Path(name) for name in ensure_tuple(data)]
-
-    def get_data(self, img: Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
-        """The array ``(C, W, H)`` and its meta data; several files are joined along the channels."""
-        loaded = [self._load(path) for path in img]
-        shapes = {array.shape[1:] for array, _ in loaded}
-        if len(shapes) > 1:
-            raise UserError(
-                ", ".join(path.name for path in img),
-                found=f"pictures of the sizes {sorted(shapes)}",
-                expected="one size",
-                fix="give files of one size, or one file at a time",
-            )
-        return np.concatenate([array for array, _ in loaded]), loaded[0][1]
-
-    def _load(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        try:
-            with warnings.catch_warnings():
-                # pydicom's warnings quote header values, and those may name a patient
-                warnings.simplefilter("ignore")
-                source = open_frames(path)
-                indices = self._chosen_frames(source, path.name)
-                array = np.stack([self._values(source, index, path.name) for index in indices])
-        except UserError:
-            raise
-        except Exception as error:
-            # damaged content raises whatever the decoder happens to run into
-            reason = str(error).replace(str(path), path.name).split("\n")[0][:200]
-            raise UserError(
-                path.name,
-                found=f"content that cannot be decoded ({type(error).__name__}: {reason})",
-                expected="a whole image file",
-                fix="copy or export the file again; it may be truncated or damaged",
-            ) from error
-        return array, {
-            MetaKeys.AFFINE.value: source.affine.copy(),
-            MetaKeys.ORIGINAL_AFFINE.value: source.affine.copy(),
-            MetaKeys.SPATIAL_SHAPE.value: np.asarray(array.shape[1:]),
-            MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0,
-            "spacing_known": source.spacing_known,
-            "frame": indices[0] if len(indices) == 1 else -1,
-            "frame_count": source.count,
-            "file_format": source.file_format,
-        }
 
     def _chosen_frames(self, source: FrameSource, name: str) -> list[int]:
         if self.frame == "all":
@@ -148,15 +83,13 @@ class AngiogramReader(ImageReader):
         return [index]
 
     def _values(self, source: FrameSource, index: int, name: str) -> np.ndarray:
-        return source.grey(index)
+        return source.grey(index)[None]
 
 
 class MaskReader(AngiogramReader):
     """Reads vessel masks as float32 0 or 1, in the same order of axes as :class:`AngiogramReader` reads the images.
 
-    Masks as they occur: 0/1, or 0 and the greatest value of the file's depth with stray greys from JPEG or resampling
-        (vessel
-    is what lies above half of the depth: > 127 in 8 bits). In colour the brightest channel counts.
+    Which values are vessel: :func:`kdseg.data.frame_reader.two_valued`. In colour the brightest channel counts.
 
     Args:
         frame: as in :class:`AngiogramReader`; "best" is refused in a mask of several frames, because a mask has no
@@ -178,19 +111,7 @@ class MaskReader(AngiogramReader):
         return super()._chosen_frames(source, name)
 
     def _values(self, source: FrameSource, index: int, name: str) -> np.ndarray:
-        values = mask_values(source, index)
-        greatest = float(values.max())
-        if greatest <= 1:
-            return (values > 0.5).astype(np.float32)
-        half = (source.low + source.high) / 2
-        if greatest <= half or values.min() < 0:
-            raise UserError(
-                name,
-                found=f"values from {values.min():g} to {greatest:g}",
-                expected=f"0 and 1, or 0 and {source.high:g}",
-                fix="save the mask with two values, 0 for background and 255 for vessel",
-            )
-        return (values > half).astype(np.float32)
+        return two_valued(mask_values(source, index), source, name)[None]
 
 
 def mask_values(source: FrameSource, index: int) -> np.ndarray:

@@ -43,6 +43,15 @@ class FrameSource:
         values = self.read(index).astype(np.float32)
         if values.ndim == 3:
             values = values @ LUMINANCE
+        return self._scaled(values)
+
+    def colour(self, index: int) -> np.ndarray:
+        """Frame ``index`` as float32 ``(3, W, H)`` in [0, 1]; grey three times where the file has no colour."""
+        values = self.read(index).astype(np.float32)
+        values = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=-1)
+        return np.ascontiguousarray(self._scaled(values).transpose(2, 0, 1))
+
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
         return np.clip((values - self.low) / (self.high - self.low), 0, 1)
 
 
