@@ -1,7 +1,8 @@
-"""The distillation trainer and the inferers that MONAI lacks."""
+"""The distillation trainer, several trainings in step, and the inferers that MONAI lacks."""
 
+from kdseg.engines.fan_out import Arm, FanOut
 from kdseg.engines.inferers import WholeImageInferer
 from kdseg.engines.trainer import TERMS, DistillationTrainer, loss_terms
 from kdseg.engines.trusted_centre import TrustedCentreInferer
 
-__all__ = ["TERMS", "DistillationTrainer", "TrustedCentreInferer", "WholeImageInferer", "loss_terms"]
+__all__ = ["TERMS", "Arm", "DistillationTrainer", "FanOut", "TrustedCentreInferer", "WholeImageInferer", "loss_terms"]

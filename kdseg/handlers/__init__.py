@@ -5,6 +5,7 @@ from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_table import CaseTable
 from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, attached, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
+from kdseg.handlers.history import History
 from kdseg.handlers.paraphraser_warmup import ParaphraserWarmup
 from kdseg.handlers.progress import Progress
 from kdseg.handlers.reproducible import ReproducibleEpochs
@@ -21,6 +22,7 @@ __all__ = [
     "DominanceWatch",
     "EpochLog",
     "GradientClipping",
+    "History",
     "ParaphraserWarmup",
     "Progress",
     "ReproducibleEpochs",
