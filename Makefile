@@ -1,10 +1,10 @@
-# make demo | make test | make lint: each makes .venv when it is missing. Plain `pip install -e .` works too.
+# make demo | make test | make lint | make bundles: each makes .venv when it is missing. Plain `pip install -e .` works too.
 PYTHON ?= python3
 BIN := .venv/bin
 # constraints.txt: the versions that the tests were run with
 READY := .venv/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bundles clean
 
 demo: $(READY)
 	$(BIN)/kdseg demo --out demo
@@ -16,6 +16,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the files that the bundles share, from bundles/parts
+bundles:
+	$(PYTHON) bundles/parts/assemble.py
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import re
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -73,6 +74,20 @@ def bundle_folder(name_or_folder: str | Path) -> Path:
     expected = f"the folder of a bundle (with configs/train.json), or one of {', '.join(shipped)}"
     fix = suggestion(Path(name_or_folder).name, shipped)
     raise UserError("bundle", found=repr(str(name_or_folder)), expected=expected, fix=fix)
+
+
+def copy_bundle(name_or_folder: str | Path, folder: str | Path) -> Path:
+    """An own copy of a bundle in ``folder``, which is empty or not there yet; trained weights are copied with it.
+
+    Raises:
+        UserError: when there is no such bundle, or something is in the folder.
+    """
+    source, folder = bundle_folder(name_or_folder), Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        fix = "name another folder; nothing was copied"
+        raise UserError(folder, found="something there", expected="an empty folder, or none yet", fix=fix)
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "out", "eval"))
+    return folder
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "measure a trained network on the test cases of a data list",
     "predict": "segment a file or a folder with a trained student",
     "demo": "run the whole job on a generated set of angiograms",
+    "bundle": "copy a bundle that comes with kdseg, to edit it",
     "methods": "list the distillation methods",
     "networks": "list the networks, their sizes and their taps",
     "benchmark": "measure the cost of a distillation step",

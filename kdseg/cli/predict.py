@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_bundle_arguments(parser, datalist=False)
     parser.add_argument("source", help="a DICOM, NIfTI or picture file, or a folder of them")
-    parser.add_argument("--checkpoint", help="the student's weights; by default models/model.pt of the bundle")
+    parser.add_argument("--checkpoint", help="the student's weights; by default models/model.ts or model.pt of the bundle")
     parser.add_argument("--frame", help="all, best, or the number of a frame of a cine")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
@@ -24,16 +24,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = bundle_folder(arguments.bundle)
     settings = bundle_settings(arguments, "checkpoint")
-    settings.setdefault("checkpoint", str(folder / "models" / "model.pt"))
+    shipped = [folder / "models" / name for name in ("model.ts", "model.pt")]
+    settings.setdefault("checkpoint", str(next((path for path in shipped if path.is_file()), shipped[-1])))
     settings["dataset_dir"] = arguments.source
     if arguments.frame is not None:
         settings["frame"] = int(arguments.frame) if arguments.frame.isdigit() else arguments.frame
     # the files that cannot be read are told below, with an exit code, instead of by the configuration's last line
     settings["run"] = [
-        "$kdseg.distill.load_weights(@network, @checkpoint)",
+        "$@is_torchscript or kdseg.distill.load_weights(@network, @checkpoint)",
         "$@evaluator.run()",
     ]
-    workflow = run_bundle(folder, ["inference"], settings, kind="infer")
+    workflow = run_bundle(folder, ["inference", "inference_dicom"], settings, kind="infer")
     dataset = workflow.parser.get_parsed_content("dataset")
     output = workflow.parser.get_parsed_content("output_dir")
     if arguments.json:

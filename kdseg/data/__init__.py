@@ -9,6 +9,9 @@ from typing import Any
 _EXPORTS = {
     "AngiogramReader": "angiogram_reader",
     "MaskReader": "angiogram_reader",
+    "PathologyMaskReader": "pathology_reader",
+    "PathologyReader": "pathology_reader",
+    "cached_dataset": "cache",
     "check_cases": "check",
     "content_hash": "files",
     "LabelledUnlabelledSampler": "semi_supervised",

@@ -33,6 +33,7 @@ COMPOSITIONS = [
     (["train", "distill", "multi_gpu_train"], "train"),
     (["train", "distill", "semi_supervised"], "train"),
     (["inference"], "infer"),
+    (["inference", "inference_dicom"], "infer"),
 ]
 TINY: dict[str, Any] = {
     "epochs": 2,
@@ -180,7 +181,7 @@ def test_inference_segments_a_folder_and_sets_bad_files_aside(work: Path, tmp_pa
     if not (work / "alone" / "model.pt").is_file():
         run_bundle(BUNDLE, ["train"], settings(work, "alone"))
     with pytest.raises(Exception, match="evaluat") as caught:
-        run_bundle(BUNDLE, ["inference"], run, kind="infer")
+        run_bundle(BUNDLE, ["inference", "inference_dicom"], run, kind="infer")
     told = user_error_in(caught.value)
     assert told is not None and told.found == "1 of 6 files that cannot be read"
     import nibabel

@@ -1,0 +1,80 @@
+"""Transformed cases that are kept, in memory or on disk, and never served after the transforms or the files changed."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from monai import __version__ as monai_version
+from monai.data import CacheDataset, Dataset, PersistentDataset
+from monai.transforms import Compose, RandomizableTrait
+
+from kdseg._version import __version__
+from kdseg.data.files import content_hash
+from kdseg.errors import UserError
+
+__all__ = ["cached_dataset"]
+
+# a DICOM series is a folder; its files count, whatever they are
+FILE_KEYS = ("image", "label")
+
+
+def cached_dataset(
+    data: Sequence[Mapping[Hashable, Any]], transform: Compose, cache_dir: str | Path | None = None
+) -> Dataset:
+    """The data set of a training: transforms up to the first random one are done once for each case and kept.
+
+    Args:
+        data: records of a data list; "image" and "label" are files or folders of files.
+        transform: all transforms. The random ones must not change their input in place (MONAI's do not).
+        cache_dir: None keeps the cases in memory; a folder keeps them on disk, for sets that are larger, and over
+            several trainings. There a case is found again by the bytes of its files, by the settings of each transform
+            before the first random one, and by the versions of kdseg and MONAI.
+
+    Raises:
+        UserError: when the transforms have no content that a key could be made of (a lambda), with a ``cache_dir``.
+
+    Example:
+        >>> from monai.transforms import Lambda
+        >>> dataset = cached_dataset([1, 2, 3], Compose([Lambda(lambda number: 2 * number)]))
+        >>> [dataset[index] for index in range(3)]
+        [2, 4, 6]
+    """
+    if cache_dir is None:
+        # without a copy for each draw: a copy of a volume costs more than the slice that is taken of it
+        return CacheDataset(data, transform, num_workers=0, copy_cache=False, progress=sys.stderr.isatty())
+    key = transform_key(transform)
+    return PersistentDataset(data, transform, Path(cache_dir) / key, hash_func=_record_key)
+
+
+def transform_key(transform: Compose) -> str:
+    """A digest of everything that is set in the transforms before the first random one.
+
+    Raises:
+        UserError: when one cannot be written as bytes.
+    """
+    digest = hashlib.sha256(f"kdseg {__version__} monai {monai_version}".encode())
+    for step in transform.flatten().transforms:
+        if isinstance(step, RandomizableTrait):
+            break
+        try:
+            digest.update(pickle.dumps(step, protocol=4))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            fix = "leave cache_dir out, or use a transform with a name in place of a lambda"
+            found = f"a {type(step).__name__} that cannot be written as bytes"
+            raise UserError("cache_dir", found=found, expected="transforms with plain settings", fix=fix) from error
+    return digest.hexdigest()[:24]
+
+
+def _record_key(record: Mapping[str, Any]) -> bytes:
+    """A digest of the record and of the content of its files."""
+    parts = [f"{key}={value}" for key, value in sorted(record.items())]
+    for key in FILE_KEYS:
+        path = Path(record.get(key, ""))
+        files = sorted(path.rglob("*")) if key in record and path.is_dir() else [path] if key in record else []
+        parts += [f"{file.name} {content_hash(file)}" for file in files if file.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest().encode()

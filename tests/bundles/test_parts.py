@@ -1,0 +1,65 @@
+"""What the bundles share is written once, and stands in each of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from kdseg.cli.main import main
+from kdseg.configuration import shipped_bundles
+
+BUNDLES = Path(__file__).parents[2] / "bundles"
+
+
+@pytest.fixture(scope="module")
+def assemble() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("assemble", BUNDLES / "parts" / "assemble.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_bundle_is_as_its_parts_say(assemble: ModuleType) -> None:
+    assert set(assemble.bundle_names()) == set(shipped_bundles())
+    for name in assemble.bundle_names():
+        for path, content in assemble.assembled(name).items():
+            assert (BUNDLES / name / path).read_text(encoding="utf-8") == content, f"{name}/{path}: run 'make bundles'"
+
+
+@pytest.mark.parametrize("name", sorted(shipped_bundles()))
+def test_every_bundle_has_what_the_model_zoo_asks_for(name: str) -> None:
+    configs = "metadata train train_teacher distill evaluate inference inference_dicom multi_gpu_train semi_supervised"
+    files = [*(f"configs/{config}.json" for config in configs.split()), "configs/logging.conf", "LICENSE"]
+    files += ["docs/README.md", "docs/data_license.txt", "models/README.md"]
+    assert [file for file in files if not (BUNDLES / name / file).is_file()] == []
+    for config in (BUNDLES / name / "configs").glob("*.json"):
+        # nothing that a bundle has to give was forgotten
+        content = json.loads(config.read_text())
+        assert "_own_" not in content
+        required = ("network_def", "head", "classes", "patch_size", "inferer", "preprocessing", "postprocessing")
+        assert not [key for key in required if key in content and content[key] is None], config.name
+
+
+def test_parts_are_joined_key_by_key(assemble: ModuleType) -> None:
+    shared = {"a": 1, "_own_": None, "b": {"c": [1], "d": 2}, "network": {"_target_": "One", "size": 1}}
+    own = {"b": {"c": [2, 3]}, "new": 5, "network": {"_target_": "Two"}}
+    joined = assemble.joined(shared, own)
+    assert joined == {"a": 1, "new": 5, "b": {"c": [2, 3], "d": 2}, "network": {"_target_": "Two"}}
+    assert list(joined) == ["a", "new", "b", "network"]
+    assert json.loads(assemble.formatted(joined)) == joined
+
+
+def test_a_copy_to_edit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bundle", "copy", "coronary_angiogram", str(tmp_path / "mine"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] >= 14
+    assert (tmp_path / "mine" / "configs" / "train.json").is_file()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    assert main(["bundle", "copy", "coronary_angiogram", str(tmp_path / "mine")]) == 2
+    assert "empty folder" in capsys.readouterr().err and (tmp_path / "mine" / "notes.txt").read_text() == "kept"
+    assert main(["bundle", "copy", "coronary_angiogramm", str(tmp_path / "other")]) == 2
+    assert "coronary_angiogram" in capsys.readouterr().err

@@ -1,0 +1,61 @@
+"""Cached cases are found again, and never after the transforms or the files changed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.transforms import Compose, EnsureTyped, Lambdad, LoadImaged, RandFlipd, ScaleIntensityRanged
+
+from kdseg.data import cached_dataset
+from kdseg.data.cache import transform_key
+from kdseg.errors import UserError
+
+
+def transforms(high: float = 1.0, probability: float = 0.5) -> Compose:
+    scaled = ScaleIntensityRanged("image", 0.0, high, 0.0, 1.0, clip=True)
+    return Compose(
+        [LoadImaged("image"), scaled, EnsureTyped("image", track_meta=False), RandFlipd("image", probability)]
+    )
+
+
+def written(path: Path, value: float) -> dict[str, str]:
+    np.save(path, np.full((1, 4, 4), value, dtype=np.float32))
+    return {"image": str(path), "case": "a"}
+
+
+def test_a_changed_transform_or_file_is_never_served_stale(tmp_path: Path) -> None:
+    record = written(tmp_path / "a.npy", 0.5)
+    folder = tmp_path / "cache"
+
+    def value(transform: Compose) -> float:
+        return float(cached_dataset([record], transform, folder)[0]["image"].max())
+
+    assert value(transforms()) == value(transforms()) == 0.5
+    assert len(list(folder.rglob("*.pt"))) == 1, "the second time it was found"
+    assert value(transforms(high=2.0)) == 0.25
+    assert value(transforms(probability=0.1)) == 0.5 and len(list(folder.rglob("*.pt"))) == 2
+    written(tmp_path / "a.npy", 0.75)
+    assert value(transforms()) == 0.75
+
+
+def test_the_key_is_the_same_in_another_process() -> None:
+    code = "from tests.data.test_cache import *; print(transform_key(transforms()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == transform_key(transforms()), done.stderr
+
+
+def test_a_lambda_has_no_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="transforms with plain settings"):
+        cached_dataset([], Compose([Lambdad("image", lambda image: image + 1)]), tmp_path)
+
+
+def test_drawing_leaves_the_cached_case_as_it_is(tmp_path: Path) -> None:
+    dataset = cached_dataset([written(tmp_path / "a.npy", 0.5)], transforms(probability=1.0))
+    for _ in range(3):
+        dataset[0]["image"] += 1
+    assert torch.equal(dataset[0]["image"], torch.full((1, 4, 4), 0.5))
