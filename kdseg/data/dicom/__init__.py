@@ -1,0 +1,1 @@
+"""DICOM series as volumes: found, split, measured, read; and labels from DICOM SEG and RTSTRUCT."""
