@@ -2,6 +2,7 @@
 
 from kdseg.handlers.balance import DominanceWatch, TermWeights
 from kdseg.handlers.case_overlays import CaseOverlays
+from kdseg.handlers.case_pictures import CasePictures
 from kdseg.handlers.case_table import CaseTable
 from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, attached, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
@@ -17,6 +18,7 @@ from kdseg.handlers.trained_on import TrainedOn
 __all__ = [
     "BestModel",
     "CaseOverlays",
+    "CasePictures",
     "CaseTable",
     "DiscriminatorStep",
     "DominanceWatch",

@@ -16,7 +16,7 @@ from kdseg.files import whole_file
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
 
-__all__ = ["COLOURS", "OverlayRow", "overlay_picture"]
+__all__ = ["COLOURS", "OverlayRow", "grey_values", "overlay_picture"]
 
 PANEL, GAP, TITLE, LEGEND = 256, 8, 26, 34
 INK, PAPER = (20, 20, 20), (255, 255, 255)
@@ -70,7 +70,7 @@ def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:
     for column, title in enumerate(columns):
         draw.text((GAP + column * (PANEL + GAP) + PANEL // 2, TITLE // 2), title, INK, font, anchor="mm")
     for index, row in enumerate(rows):
-        grey = _grey(row.image)
+        grey = grey_values(row.image)
         truth = np.asarray(row.truth) != 0
         panels = [_panel(grey, {}, row.case, font), _panel(grey, {"found": truth}, "", font)]
         for name in columns[2:]:
@@ -117,7 +117,7 @@ def _checked_columns(rows: Sequence[OverlayRow]) -> list[str]:
     return ["input", "truth", *names]
 
 
-def _grey(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+def grey_values(image: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Grey values from 0 to 255; the outermost half percent is clipped, so that a marker does not dim the rest."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float64))
     low, high = np.quantile(values, [0.005, 0.995])

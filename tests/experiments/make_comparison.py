@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from kdseg.handlers.case_pictures import picture_file
+
 LEAD = 0.06
 METHODS = {"kd": 0.005, "lightvessel": 0.03}
 COSTS = {"teacher": (31_000_000, 54_000_000_000, 210.0), "thin_unet": (58_557, 410_000_000, 6.2)}
@@ -164,5 +166,5 @@ def _write_picture(folder: Path, name: str, number: int, dice: float) -> None:
     folder = folder / "evaluation_test" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        folder / f"{name}.npz", image=image.clip(0, 255).astype(np.uint8), truth=truth, prediction=prediction
+        folder / picture_file(name), image=image.clip(0, 255).astype(np.uint8), truth=truth, prediction=prediction
     )

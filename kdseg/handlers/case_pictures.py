@@ -1,0 +1,105 @@
+"""Keeps a picture of every case of an evaluation: the image, the truth and what the network found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from monai.utils import convert_to_numpy
+from numpy.typing import NDArray
+
+from kdseg.files import whole_file
+from kdseg.handlers.case_table import case_name
+from kdseg.metrics.overlay import grey_values
+
+__all__ = ["CasePictures", "picture_file"]
+
+
+class CasePictures:
+    """Ignite handler for a MONAI evaluator: ``pictures/CASE.npz`` with the arrays image, truth and prediction.
+
+    All three are ``HW`` and uint8: grey values from 0 to 255, and class numbers (0 = background, 255 in the truth =
+    ignored). Of a volume it is the slice with most true foreground, the middle one where there is none. From these
+    files the report of a comparison draws the same case as several networks saw it.
+
+    Args:
+        output_dir: the folder in which ``pictures`` is made.
+        classes: names of the classes without the background.
+        longest: pixels of the longer side; a larger picture is made smaller by leaving out pixels.
+
+    Example:
+        >>> import tempfile
+        >>> from monai.engines import SupervisedEvaluator
+        >>> folder, image = Path(tempfile.mkdtemp()), torch.ones(1, 1, 8, 6)
+        >>> evaluator = SupervisedEvaluator(
+        ...     device="cpu",
+        ...     val_data_loader=[{"image": image, "label": image, "case": ["a"]}],
+        ...     network=torch.nn.Identity(),
+        ...     val_handlers=[CasePictures(folder)],
+        ... )
+        >>> evaluator.run()
+        >>> np.load(folder / "pictures" / "a.npz")["truth"].shape
+        (6, 8)
+    """
+
+    def __init__(self, output_dir: str | Path, classes: Sequence[str] = ("foreground",), longest: int = 512) -> None:
+        self.folder = Path(output_dir) / "pictures"
+        self.classes = tuple(classes)
+        self.longest = longest
+        self.seen = 0
+
+    def attach(self, evaluator: Engine) -> None:
+        """Register with an evaluator whose output is a list of cases (MONAI's ``decollate=True``)."""
+        evaluator.add_event_handler(Events.EPOCH_STARTED, self._start)
+        evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._write)
+
+    def _start(self, evaluator: Engine) -> None:
+        self.seen = 0
+
+    def _write(self, evaluator: Engine) -> None:
+        for record, item in zip(evaluator.state.batch, evaluator.state.output, strict=True):
+            truth, prediction = (self._class_numbers(item[name]) for name in ("label", "pred"))
+            image = convert_to_numpy(item["image"])[0]
+            if truth.ndim == 3:
+                shown = _fullest_slice(truth)
+                truth, prediction, image = truth[..., shown], prediction[..., shown], image[..., shown]
+            step = -(-max(truth.shape) // self.longest)
+            case = case_name(record, item, number=self.seen)
+            with whole_file(self.folder / picture_file(case)) as path:
+                # MONAI's first spatial axis is the picture's width
+                np.savez_compressed(
+                    path,
+                    image=grey_values(image.T[::step, ::step]),
+                    truth=truth.T[::step, ::step],
+                    prediction=prediction.T[::step, ::step],
+                )
+            self.seen += 1
+
+    def _class_numbers(self, mask: Any) -> NDArray[np.uint8]:
+        """From one channel of class numbers, or one binary channel for each class with or without a background."""
+        array = convert_to_numpy(torch.as_tensor(mask))
+        if len(array) == 1:
+            return array[0].astype(np.uint8)
+        channels = array[-len(self.classes) :] > 0
+        return np.where(channels.any(0), channels.argmax(0) + 1, 0).astype(np.uint8)
+
+
+def picture_file(case: str) -> str:
+    """The file name of a case's picture, whatever characters the case's name has.
+
+    Example:
+        >>> picture_file("patient 1/left")
+        'patient 1%2Fleft.npz'
+    """
+    return quote(case, safe=" ") + ".npz"
+
+
+def _fullest_slice(truth: NDArray[np.uint8]) -> int:
+    # 255 is no class but a pixel to be ignored
+    sizes = ((truth > 0) & (truth < 255)).sum(axis=(0, 1))
+    return int(sizes.argmax()) if sizes.any() else truth.shape[2] // 2
