@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add_bundle_arguments(parser, datalist=False)
     parser.add_argument("source", help="a DICOM, NIfTI or picture file, or a folder of them")
-    parser.add_argument("--checkpoint", help="the student's weights; by default models/model.ts or model.pt of the bundle")
+    parser.add_argument("--checkpoint", help="the student's weights; by default the bundle's models/model.ts or .pt")
     parser.add_argument("--frame", help="all, best, or the number of a frame of a cine")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdseg._version import __version__
@@ -17,6 +17,9 @@ from kdseg.errors import UserError, suggestion
 
 __all__ = ["TASKS", "Preparation", "Task", "prepare"]
 
+# divided by patients and fractions, without regard to what anybody published
+RANDOM = "random"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -24,13 +27,26 @@ class Task:
 
     Attributes:
         description: for the list.
-        labels: class number to name.
-        find: pairs images with masks; given the source folder and a folder for masks that have to be drawn.
+        labels: value in the label files to name of the class, where the source itself does not say (``Found.labels``).
+        find: pairs images with masks; given the source folder and a folder for files that have to be made.
+        check: given the records, the labels, the frame and whether to show a progress bar; the records that can be used
+            and the problems of the others.
+        protocols: published ways to divide the cases: name to a function that sets "section" (and leaves cases out).
+        protocol: the name of the one that is used when none is asked for; None divides by fractions.
     """
 
     description: str
     labels: dict[str, str]
     find: Callable[[Path, Path], Found]
+    check: Callable[[Sequence[Record], Mapping[str, str], int | str, bool], tuple[list[Record], list[dict[str, str]]]]
+    protocols: Mapping[str, Callable[[list[Record]], list[Record]]] = field(default_factory=dict)
+    protocol: str | None = None
+
+
+def _check_angiograms(
+    records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool
+) -> tuple[list[Record], list[dict[str, str]]]:
+    return check_cases(records, frame=frame, progress=progress)
 
 
 TASKS = {
@@ -38,6 +54,7 @@ TASKS = {
         description="vessels in X-ray coronary angiograms",
         labels={"0": "background", "1": "vessel"},
         find=find_angiograms,
+        check=_check_angiograms,
     ),
 }
 
@@ -61,6 +78,7 @@ def prepare(
     folds: int = 5,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     frame: int | str = "best",
+    protocol: str | None = None,
     progress: bool = False,
 ) -> Preparation:
     """Find, check and split the cases below ``source``, and write the data list ``out``.
@@ -68,9 +86,11 @@ def prepare(
     Args:
         task: a key of :data:`TASKS`.
         source: the folder of images and masks; it is only read.
-        out: the JSON file to write. Masks that have to be drawn go to ``<out's stem>_masks/`` beside it.
+        out: the JSON file to write. Files that have to be made, such as drawn masks, go to ``<out's stem>_masks/``
+            beside it.
         seed, folds, fractions: see :func:`kdseg.data.datalist.split_by_patient`.
         frame: which frame of a cine is used; written into the list as "frame".
+        protocol: a published way to divide the cases of this task; "random" divides by ``fractions``.
         progress: show a progress bar, on a terminal only.
 
     Raises:
@@ -82,10 +102,21 @@ def prepare(
         raise UserError(
             "frame", found="'all'", expected="'best' or a number", fix="a mask belongs to one frame: name it"
         )
+    kind = TASKS[task]
+    protocol = protocol or kind.protocol or RANDOM
+    if protocol not in (RANDOM, *kind.protocols):
+        names = [RANDOM, *kind.protocols]
+        raise UserError(
+            "protocol", found=f"'{protocol}'", expected=f"one of {', '.join(names)}", fix=suggestion(protocol, names)
+        )
     source, out = Path(source).absolute(), Path(out).absolute()
-    found = TASKS[task].find(source, out.parent / f"{out.stem}_masks")
+    found = kind.find(source, out.parent / f"{out.stem}_masks")
+    labels = found.labels or kind.labels
     notes = [*found.notes, assign_patients(found.records, source)] if found.records else found.notes
-    kept, problems = check_cases(found.records, frame=frame, progress=progress)
+    records = found.records if protocol == RANDOM else kind.protocols[protocol](found.records)
+    if left := len(found.records) - len(records):
+        notes.append(f"{left} case(s) are not part of the protocol '{protocol}' and are left aside")
+    kept, problems = kind.check(records, labels, frame, progress)
     problems = found.problems + problems
     labelled = [record for record in kept if "label" in record]
     if not labelled:
@@ -93,10 +124,10 @@ def prepare(
         raise UserError(
             source,
             found=f"no image with a usable mask{f' ({reasons})' if reasons else ''}",
-            expected="images and vessel masks",
+            expected="images and masks",
             fix="see docs/data.md for the layouts that are understood",
         )
-    cines = [record["case"] for record in labelled if record["frame_count"] > 1]
+    cines = [record["case"] for record in labelled if record.get("frame_count", 1) > 1]
     if cines:
         notes.append(
             f"{len(cines)} labelled cine(s): frame '{frame}' is taken to be the one that the mask was drawn on"
@@ -111,9 +142,10 @@ def prepare(
     datalist = {
         "name": out.stem,
         "task": task,
-        "description": TASKS[task].description,
-        "labels": TASKS[task].labels,
+        "description": kind.description,
+        "labels": labels,
         "seed": seed,
+        "protocol": protocol,
         "frame": frame,
         "kdseg_version": __version__,
         "root": root.as_posix(),
@@ -127,5 +159,5 @@ def _written(record: Record, source: Path) -> Record:
     """A record as it stands in the list: relative paths, a hash of what is trained and tested on."""
     paths = [key for key in ("image", "label") if key in record]
     written: Record = {key: Path(os.path.relpath(record[key], source)).as_posix() for key in paths}
-    written |= {key: record[key] for key in ("case", "patient", "fold") if key in record}
+    written |= {key: record[key] for key in ("case", "patient", "site", "slices", "fold") if key in record}
     return written | ({"sha256": content_hash(record["image"])} if "label" in record else {})
