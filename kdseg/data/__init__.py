@@ -23,6 +23,7 @@ _EXPORTS = {
     "find_images": "folder",
     "labelled_subset": "semi_supervised",
     "load_datalist": "datalist",
+    "read_label": "labels",
     "save_datalist": "datalist",
     "semi_supervised_records": "semi_supervised",
     "split_by_patient": "datalist",

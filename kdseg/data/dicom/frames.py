@@ -54,7 +54,7 @@ COSINE_TOLERANCE = 1e-2
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a series, as its header tells it. Lengths in mm, positions in DICOM's axes (left, posterior, head).
+    """One picture of a series, by its header; lengths in mm, positions in DICOM's axes (left, posterior, head).
 
     Attributes:
         path, index: the file, and the frame's number in it, from 0.

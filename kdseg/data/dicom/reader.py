@@ -31,8 +31,8 @@ class DicomSeriesReader(ImageReader):
 
     The array is float32 ``(W, H, D)`` in MONAI's order of axes; slices are sorted by their positions, values are after
     rescale. The meta data hold ``affine`` (4×4, index to mm, RAS, as NibabelReader gives it), ``original_affine``,
-    ``spatial_shape``, ``original_channel_dim``, ``space`` and ``file_format`` ("dicom" or "nifti"): nothing from the
-    header that could name a patient.
+    ``spatial_shape``, ``original_channel_dim``, ``space``, ``file_format`` ("dicom" or "nifti") and
+    of DICOM the pseudonyms ``series`` and ``frame_of_reference``: nothing from the header that could name a patient.
 
     Args:
         description, modality, plane, part, choose: which volume of a folder, see
@@ -99,7 +99,7 @@ class DicomSeriesReader(ImageReader):
             raise UserError(
                 img[0].name, found=f"{len(img)} NIfTI files for one image", expected="one", fix="give one file"
             )
-        array, affine = read_nifti(img[0]) if is_nifti else self._read_series(img)
+        array, affine, origin = (*read_nifti(img[0]), {}) if is_nifti else self._read_series(img)
         return array, {
             MetaKeys.AFFINE.value: affine.copy(),
             MetaKeys.ORIGINAL_AFFINE.value: affine.copy(),
@@ -107,12 +107,14 @@ class DicomSeriesReader(ImageReader):
             MetaKeys.ORIGINAL_CHANNEL_DIM.value: float("nan") if array.ndim <= 3 else -1,
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "file_format": "nifti" if is_nifti else "dicom",
+            **origin,
         }
 
-    def _read_series(self, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    def _read_series(self, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
         volumes = dicom_series(paths[0] if len(paths) == 1 else paths)
         volume = choose_series(volumes, where=paths[0].name, **self.wanted)  # type: ignore[arg-type]
-        return volume.read(self.uneven), volume.affine
+        origin = {"series": volume.series, "frame_of_reference": volume.space}
+        return volume.read(self.uneven), volume.affine, origin
 
 
 def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -117,7 +117,7 @@ def series_of(stack: Stack) -> DicomSeries:
         patient=pseudonym(first.patient) if first.patient else "",
         study=pseudonym(first.study),
         series=pseudonym(first.series),
-        space=pseudonym(first.space),
+        space=pseudonym(first.space) if first.space else "",
         modality=first.modality,
         description=first.description,
         part=stack.part,

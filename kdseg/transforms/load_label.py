@@ -1,0 +1,76 @@
+"""Loads the labels of a loaded image from NIfTI, DICOM SEG or RTSTRUCT, on the image's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys
+
+from kdseg.data.labels import read_label
+from kdseg.errors import UserError
+
+__all__ = ["LoadLabeld"]
+
+
+class LoadLabeld(MapTransform):
+    """Replaces paths of label files by label maps on the grid of an image that is loaded already.
+
+    Place it directly after ``LoadImaged`` of the image. LoadImaged itself reads one file at a time, and cannot know the
+    grid on which contours are to be filled or a label with another orientation belongs. A NIfTI label on the image's
+    own grid comes out as LoadImaged gives it, float32 ``(1, W, H, D)``.
+
+    Args:
+        keys: of the paths.
+        image_key: the image, a MetaTensor ``([1,] W, H, D)``.
+        names: for SEG and RTSTRUCT: structure's name to value, see :func:`kdseg.data.read_label`.
+        absent: for SEG and RTSTRUCT: "refuse" or "empty", for structures of ``names`` that a file lacks.
+        allow_missing_keys: whether a missing key is passed over.
+
+    Raises:
+        UserError: when the image is not loaded yet, or as :func:`kdseg.data.read_label`.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        image_key: str = "image",
+        names: Mapping[str, int] | None = None,
+        absent: str = "refuse",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.image_key = image_key
+        self.names = names
+        self.absent = absent
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        result = dict(data)
+        image = result[self.image_key]
+        if not isinstance(image, MetaTensor) or image.ndim < 3:
+            raise UserError(
+                f"LoadLabeld, '{self.image_key}'",
+                found=f"a {type(image).__name__}",
+                expected="a loaded volume with its affine",
+                fix="place LoadLabeld after LoadImaged of the image",
+            )
+        affine, shape = np.asarray(image.affine, dtype=np.float64), tuple(image.shape[-3:])
+        origin = {name: str(image.meta.get(name, "")) for name in ("series", "frame_of_reference")}
+        for key in self.key_iterator(result):
+            path = result[key]
+            label = read_label(path, affine, shape, self.names, self.absent, **origin)
+            meta = {
+                ImageMetaKey.FILENAME_OR_OBJ: str(path),
+                MetaKeys.ORIGINAL_AFFINE: affine,
+                MetaKeys.SPATIAL_SHAPE: np.asarray(shape),
+                MetaKeys.ORIGINAL_CHANNEL_DIM: 0,
+                MetaKeys.SPACE: SpaceKeys.RAS,
+            }
+            values = torch.from_numpy(label[None].astype(np.float32))
+            result[key] = MetaTensor(values, affine=torch.from_numpy(affine), meta=meta)
+        return result
