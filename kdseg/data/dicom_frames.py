@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kdseg.data.frame_source import FrameSource
+from kdseg.data.slide_frames import SLIDE_STORAGE, open_slide
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ DISPLAY_AND_SPACING = (
 
 def open_dicom(path: Path) -> FrameSource:
     """Open a single- or multi-frame DICOM file of any transfer syntax that pydicom's decoders know.
+
+    Slide microscopy is one frame, put together from its tiles (:func:`kdseg.data.slide_frames.open_slide`).
 
     Values go through the modality LUT (or rescale) and the first VOI LUT (or window); MONOCHROME1 is inverted, so that
     contrast-filled vessels are dark in every file; YBR becomes RGB. ``low`` and ``high`` are the ends of the stored
@@ -59,6 +62,9 @@ def open_dicom(path: Path) -> FrameSource:
             expected="MONOCHROME1, MONOCHROME2, RGB or YBR",
             fix="export the image in grey",
         )
+
+    if dataset.get("SOPClassUID") == SLIDE_STORAGE:
+        return open_slide(dataset, path)
 
     def read(index: int) -> np.ndarray:
         values = pixel_array(dataset, index=index)

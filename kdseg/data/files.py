@@ -10,6 +10,7 @@ __all__ = ["content_hash", "file_kind", "file_stem"]
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".gif")
+WHOLE_SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide")
 
 
 def has_dicom_mark(path: Path) -> bool:
@@ -19,13 +20,19 @@ def has_dicom_mark(path: Path) -> bool:
 
 
 def file_kind(path: Path) -> str | None:
-    """ "dicom", "nifti", "picture", or None for a file that is no image.
+    """ "dicom", "nifti", "picture", "slide" (whole-slide files), or None for a file that is no image.
 
     Scanners and archives write DICOM files without a suffix, or with a number as the last part of their name, so a file
     of an unknown suffix is looked into.
     """
     name = path.name.lower()
-    for kind, suffixes in (("dicom", DICOM_SUFFIXES), ("nifti", NIFTI_SUFFIXES), ("picture", PICTURE_SUFFIXES)):
+    kinds = {
+        "dicom": DICOM_SUFFIXES,
+        "nifti": NIFTI_SUFFIXES,
+        "picture": PICTURE_SUFFIXES,
+        "slide": WHOLE_SLIDE_SUFFIXES,
+    }
+    for kind, suffixes in kinds.items():
         if name.endswith(suffixes):
             return kind
     unknown_suffix = path.suffix == "" or path.suffix[1:].isdigit()
@@ -40,7 +47,9 @@ def file_stem(path: Path) -> str:
         ('case', '1.2.840.7', '12')
     """
     # longest first, so that .nii.gz goes as a whole
-    for suffix in sorted(DICOM_SUFFIXES + NIFTI_SUFFIXES + PICTURE_SUFFIXES, key=len, reverse=True):
+    for suffix in sorted(
+        DICOM_SUFFIXES + NIFTI_SUFFIXES + PICTURE_SUFFIXES + WHOLE_SLIDE_SUFFIXES, key=len, reverse=True
+    ):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)]
     return path.name

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kdseg.data.frame_source import FrameSource
 from kdseg.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["natural_limits", "open_picture"]
 
@@ -36,8 +40,10 @@ def open_picture(path: Path) -> FrameSource:
 
     try:
         with Image.open(path) as image:
-            count = getattr(image, "n_frames", 1)
-            pages = [_page(image, index) for index in range(count)]
+            if _is_deep_colour(image):
+                pages = _tiff_pages(path)
+            else:
+                pages = [_page(image, index) for index in range(getattr(image, "n_frames", 1))]
     except UnidentifiedImageError:
         if not path.name.lower().endswith((".tif", ".tiff")):
             raise UserError(
@@ -62,12 +68,24 @@ def _page(image, index: int) -> np.ndarray:  # type: ignore[no-untyped-def]
     return array.swapaxes(0, 1)
 
 
+def _is_deep_colour(image: Image.Image) -> bool:
+    """Whether this is a colour TIFF of more than 8 bits: where Pillow opens one, it takes bytes for values."""
+    bits_per_sample = image.tag_v2.get(258, 8) if image.format == "TIFF" else 8  # type: ignore[attr-defined]
+    return image.mode in ("RGB", "RGBA", "RGBX") and np.max(bits_per_sample) > 8
+
+
 def _tiff_pages(path: Path) -> list[np.ndarray]:
     """The pages of a TIFF that Pillow does not know, such as 16-bit RGB."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
-        return [page.asarray()[..., :3].swapaxes(0, 1) if page.ndim == 3 else page.asarray().T for page in tiff.pages]
+        return [_tiff_page(page.asarray(), page.axes) for page in tiff.pages]
+
+
+def _tiff_page(array: np.ndarray, axes: str) -> np.ndarray:
+    # colours may be stored one plane after the other ("SYX") or pixel by pixel ("YXS")
+    array = np.moveaxis(array, 0, -1) if axes == "SYX" else array
+    return (array[..., :3] if array.ndim == 3 else array).swapaxes(0, 1)
 
 
 def natural_limits(pages: list[np.ndarray]) -> tuple[float, float]:
