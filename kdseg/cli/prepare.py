@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="parts of the patients (default 0.6 0.2 0.2)",
     )
     parser.add_argument("--frame", default="best", help="of a cine: best (default), or a number from 0")
+    parser.add_argument("--ignored", type=int, help="value in the masks that marks pixels to be left out (pathology)")
     parser.add_argument("--protocol", help="a published way to divide the cases, see docs/data.md; or random")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         fractions=arguments.fractions,
         frame=int(arguments.frame) if arguments.frame.isdigit() else arguments.frame,
         protocol=arguments.protocol,
+        ignored=arguments.ignored,
         progress=True,
     )
     if arguments.json:

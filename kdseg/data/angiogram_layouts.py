@@ -1,4 +1,4 @@
-"""Finds angiograms and their vessel masks in the folder layouts that people have."""
+"""Finds 2-D images and their masks in the folder layouts that people have: angiograms, fields of tissue."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def find_angiograms(source: Path, masks_folder: Path) -> Found:
 
     - ``images/7.png`` and ``masks/7.png`` (or labels, gt, …; the suffix may differ), or ``7.png`` and ``masks/7.png``;
     - ``7.png`` and ``7_gt.png`` (or _mask, _label, _seg) in one folder or in image and mask folders, as in DCA1;
-    - ``7.dcm`` and a picture or NIfTI mask ``7.png`` in one folder;
+    - ``7.dcm`` or a whole-slide file and a picture or NIfTI mask ``7.png`` in one folder; ``7.jpg`` and ``7.png``;
     - ``unlabelled/``: images without masks, all of them wanted;
     - COCO annotations beside ``images/``, as in ARCADE: polygons of all vessel classes are drawn into ``masks_folder``.
 
@@ -70,7 +70,7 @@ def find_angiograms(source: Path, masks_folder: Path) -> Found:
         UserError: when the folder is not there or has no images.
     """
     if not source.is_dir():
-        raise UserError(source, found="no such folder", expected="a folder of angiograms", fix="check the path")
+        raise UserError(source, found="no such folder", expected="a folder of images", fix="check the path")
     files = [
         path for path in sorted(source.rglob("*"), key=natural_order) if path.is_file() and not _hidden(path, source)
     ]
@@ -81,7 +81,7 @@ def find_angiograms(source: Path, masks_folder: Path) -> Found:
         raise UserError(
             source,
             found="no images",
-            expected="DICOM files, PNG, JPEG, TIFF, PGM, BMP pictures or NIfTI files",
+            expected="DICOM files, PNG, JPEG, TIFF, PGM, BMP pictures, NIfTI or whole-slide files",
             fix="see docs/data.md for the layouts that are understood",
         )
     wanted = [path for path in others if not _words(path, source) & UNLABELLED_FOLDERS]
@@ -146,7 +146,7 @@ def _pair(source: Path, files: list[Path], found: Found) -> None:
             masks.setdefault((parts, suffixed["stem"] if suffixed else stem), []).append(path)
         else:
             images[path] = (parts, stem)
-    _take_pictures_beside_dicom(images, masks)
+    _take_masks_beside_images(images, masks)
     paired: dict[Path, list[Path]] = {}
     for path, (parts, stem) in images.items():
         # an image beside the masks folder, not in an images folder of its own
@@ -184,11 +184,22 @@ def _key(path: Path, source: Path) -> Key:
     return tuple(HERE if part.lower() in IMAGE_FOLDERS | MASK_FOLDERS else part for part in parts), file_stem(path)
 
 
-def _take_pictures_beside_dicom(images: dict[Path, Key], masks: dict[Key, list[Path]]) -> None:
-    """Where a DICOM file has no mask yet, the picture or NIfTI file of the same stem in its folder is the mask."""
-    dicom = {key for path, key in images.items() if file_kind(path) == "dicom" and key not in masks}
-    for path, key in list(images.items()):
-        if key in dicom and file_kind(path) != "dicom":
+def _take_masks_beside_images(images: dict[Path, Key], masks: dict[Key, list[Path]]) -> None:
+    """Of several files of one stem in a folder that have no mask yet, tell which one is the image of the others.
+
+    It is the DICOM or whole-slide file; else the JPEG, when the other is a PNG, which holds masks without loss.
+    """
+    of_one_stem: dict[Key, list[Path]] = {}
+    for path, key in images.items():
+        if key not in masks:
+            of_one_stem.setdefault(key, []).append(path)
+    for key, paths in of_one_stem.items():
+        scans = {path for path in paths if file_kind(path) in ("dicom", "slide")}
+        suffixes = sorted(path.suffix.lower().replace("jpeg", "jpg") for path in paths)
+        drawn = [path for path in paths if path not in scans] if scans else []
+        if suffixes == [".jpg", ".png"]:
+            drawn = [path for path in paths if path.suffix.lower() == ".png"]
+        for path in drawn:
             masks.setdefault(key, []).append(path)
             del images[path]
 

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kdseg.data.angiogram_reader import AngiogramReader, MaskReader, mask_values
+from kdseg.data.angiogram_reader import mask_values
 from kdseg.data.datalist import SECTIONS, Record
-from kdseg.data.frame_source import open_frames
+from kdseg.data.frame_reader import FrameReader
 from kdseg.errors import UserError
+from kdseg.losses import IGNORED
 
-__all__ = ["check_cases"]
+__all__ = ["UnusableError", "check_cases", "check_tissue", "check_vessels"]
 
 # a copy is left out of the section that can spare it: never of a test set
 PRIORITY = ("test", "validation", "training", None, "unlabelled")
-# one grey level that fills this part of what is not background is a class of its own, not the soft edge of a vessel
+# one grey level that fills this part of what is not background is a class of its own, not the soft edge of another
 EXTRA_CLASS = 0.2
 LARGEST_MASK = 0.5
 
 
 def check_cases(
-    records: Sequence[Record], frame: int | str = "best", progress: bool = False
+    records: Sequence[Record],
+    image_reader: FrameReader,
+    mask_reader: FrameReader,
+    check_mask: Callable[[np.ndarray], None],
+    progress: bool = False,
 ) -> tuple[list[Record], list[dict[str, str]]]:
     """Check each record, and return those that can be used and what is wrong with the others.
 
     A case is left out when its image or mask cannot be opened; when the image is of a single grey; when image and
-    mask differ in size; when the mask is empty, covers more than half of the picture (then it is inverted), or holds
-    other values than two classes; when its picture occurs twice (compared by pixels, so also as another file type);
-    when its patient is in two sections of a published split. Of copies, the one in the test section stays, then
-    validation, training, unlabelled.
+    mask differ in size; when the mask holds other values than two classes, or is not one by ``check_mask``; when its
+    picture occurs twice (compared by pixels, so also as another file type); when its patient is in two sections of a
+    published split. Of copies, the one in the test section stays, then validation, training, unlabelled.
 
     Args:
         records: with "image", "case", and where known "label", "patient" and "section"; absolute paths.
-        frame: which frame of a cine the check (and the training) reads, as in AngiogramReader; not "all".
+        image_reader, mask_reader: as training uses them.
+        check_mask: given a mask ``(1, W, H)``, raises :class:`UnusableError` where no mask of the task looks like that.
         progress: show a progress bar, on a terminal only.
 
     Returns:
@@ -43,7 +48,6 @@ def check_cases(
     """
     from tqdm import tqdm
 
-    image_reader, mask_reader = AngiogramReader(frame=frame), MaskReader(frame=frame)
     order = sorted(range(len(records)), key=lambda index: PRIORITY.index(records[index].get("section")))
     kept: dict[int, Record] = {}
     problems: list[dict[str, str]] = []
@@ -55,21 +59,23 @@ def check_cases(
         try:
             image, meta = image_reader.get_data([file])
             if image.min() == image.max():
-                raise _UnusableError("the picture is of a single grey")
+                raise UnusableError("the picture is of a single grey")
             if "label" in record:
                 file = Path(record["label"])
                 mask, mask_meta = mask_reader.get_data([file])
-                _check_mask(mask, image, file, mask_meta["frame"])
+                _check_size(mask, image)
+                check_mask(mask)
+                _check_values(mask_reader, file, mask_meta["frame"])
                 file = Path(record["image"])
             picture = hashlib.sha256(
                 f"{image.shape}".encode() + np.round(image * 65535).astype(np.uint16).tobytes()
             ).digest()
             if picture in case_of_picture:
-                raise _UnusableError(f"the same picture as case {case_of_picture[picture]}")
+                raise UnusableError(f"the same picture as case {case_of_picture[picture]}")
             section, patient = record.get("section"), record.get("patient")
             if section in SECTIONS[:3] and patient and section_of_patient.setdefault(patient, section) != section:
-                raise _UnusableError(f"its patient is also in section {section_of_patient[patient]}")
-        except (UserError, _UnusableError) as error:
+                raise UnusableError(f"its patient is also in section {section_of_patient[patient]}")
+        except (UserError, UnusableError) as error:
             reason = error.found if isinstance(error, UserError) else str(error)
             problems.append({"case": case, "file": file.name, "reason": reason})
             continue
@@ -78,21 +84,44 @@ def check_cases(
     return [kept[index] for index in sorted(kept)], problems
 
 
-class _UnusableError(Exception):
+class UnusableError(Exception):
     """Why a case is left out, for :func:`check_cases` alone."""
 
 
-def _check_mask(mask: np.ndarray, image: np.ndarray, path: Path, frame: int) -> None:
-    if mask.shape != image.shape:
-        sizes = ["×".join(map(str, array.shape[1:])) for array in (mask, image)]
-        raise _UnusableError(f"the mask is {sizes[0]} pixels and the image {sizes[1]}")
+def check_vessels(mask: np.ndarray) -> None:
+    """Refuse a vessel mask that is empty, or covers more than half of the picture.
+
+    Raises:
+        UnusableError: with the reason.
+    """
     covered = float(mask.mean())
     if covered == 0:
-        raise _UnusableError("the mask is empty")
+        raise UnusableError("the mask is empty")
     if covered > LARGEST_MASK:
-        raise _UnusableError(f"the mask covers {covered:.0%} of the picture; it seems to be inverted")
-    levels, counts = np.unique(mask_values(open_frames(path), frame), return_counts=True)
+        raise UnusableError(f"the mask covers {covered:.0%} of the picture; it seems to be inverted")
+
+
+def check_tissue(mask: np.ndarray) -> None:
+    """Refuse a tissue mask of which no pixel counts; without a tumour, or all tumour, it is as good as any.
+
+    Raises:
+        UnusableError: with the reason.
+    """
+    if (mask == IGNORED).all():
+        raise UnusableError("every pixel of the mask is to be ignored")
+
+
+def _check_size(mask: np.ndarray, image: np.ndarray) -> None:
+    if mask.shape[1:] != image.shape[1:]:
+        sizes = ["×".join(map(str, array.shape[1:])) for array in (mask, image)]
+        raise UnusableError(f"the mask is {sizes[0]} pixels and the image {sizes[1]}")
+
+
+def _check_values(reader: FrameReader, path: Path, frame: int) -> None:
+    levels, counts = np.unique(mask_values(reader.open_file(path), frame), return_counts=True)
+    counted = levels != getattr(reader, "ignored", None)
+    levels, counts = levels[counted], counts[counted]
     extra = dict(zip(levels[1:-1], counts[1:-1], strict=True))
     largest = max(extra, key=lambda level: extra[level], default=None)
     if largest is not None and extra[largest] > EXTRA_CLASS * counts[1:].sum():
-        raise _UnusableError(f"the mask has a third value {largest:g}, expected background and vessel only")
+        raise UnusableError(f"the mask has a third value {largest:g}, expected background and one class only")

@@ -72,7 +72,7 @@ class FrameReader(ImageReader):
             with warnings.catch_warnings():
                 # pydicom's warnings quote header values, and those may name a patient
                 warnings.simplefilter("ignore")
-                source = self._open(path)
+                source = self.open_file(path)
                 indices = self._chosen_frames(source, path.name)
                 array = np.concatenate([self._values(source, index, path.name) for index in indices])
         except UserError:
@@ -97,7 +97,8 @@ class FrameReader(ImageReader):
             "file_format": source.file_format,
         }
 
-    def _open(self, path: Path) -> FrameSource:
+    def open_file(self, path: Path) -> FrameSource:
+        """The file's frames, before anything is taken of them."""
         return open_frames(path)
 
     def _chosen_frames(self, source: FrameSource, name: str) -> list[int]:

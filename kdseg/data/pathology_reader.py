@@ -52,7 +52,8 @@ class PathologyReader(FrameReader):
         self.colour = colour
         self.level = level
 
-    def _open(self, path: Path) -> FrameSource:
+    def open_file(self, path: Path) -> FrameSource:
+        """The file's frames: one, for a slide or a level of it."""
         suffix = path.suffix.lower()
         if suffix in WHOLE_SLIDE_SUFFIXES or (self.level and suffix in (".tif", ".tiff")):
             from kdseg.data.whole_slide import open_whole_slide

@@ -9,16 +9,23 @@ from pathlib import Path
 
 from kdseg._version import __version__
 from kdseg.data.angiogram_layouts import Found, find_angiograms
-from kdseg.data.check import check_cases
+from kdseg.data.angiogram_reader import AngiogramReader, MaskReader
+from kdseg.data.check import check_cases, check_tissue, check_vessels
 from kdseg.data.datalist import Record, save_datalist, split_by_patient
 from kdseg.data.files import content_hash
+from kdseg.data.pathology_reader import PathologyMaskReader, PathologyReader
 from kdseg.data.patients import assign_patients
+from kdseg.data.volumes.check import check_volumes
+from kdseg.data.volumes.prostate import PROSTATE_LABELS, PROTOCOLS, find_prostate
+from kdseg.data.volumes.synapse import BTCV_LABELS, find_synapse, published_split
 from kdseg.errors import UserError, suggestion
 
 __all__ = ["TASKS", "Preparation", "Task", "prepare"]
 
 # divided by patients and fractions, without regard to what anybody published
 RANDOM = "random"
+# the name, among a list's labels, of the value that marks pixels to be left out of training and measuring
+IGNORED_NAME = "ignored"
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Task:
             and the problems of the others.
         protocols: published ways to divide the cases: name to a function that sets "section" (and leaves cases out).
         protocol: the name of the one that is used when none is asked for; None divides by fractions.
+        may_ignore: whether masks may mark pixels that are to be ignored.
     """
 
     description: str
@@ -41,12 +49,20 @@ class Task:
     check: Callable[[Sequence[Record], Mapping[str, str], int | str, bool], tuple[list[Record], list[dict[str, str]]]]
     protocols: Mapping[str, Callable[[list[Record]], list[Record]]] = field(default_factory=dict)
     protocol: str | None = None
+    may_ignore: bool = False
 
 
 def _check_angiograms(
     records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool
 ) -> tuple[list[Record], list[dict[str, str]]]:
-    return check_cases(records, frame=frame, progress=progress)
+    return check_cases(records, AngiogramReader(frame=frame), MaskReader(frame=frame), check_vessels, progress)
+
+
+def _check_fields(
+    records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool
+) -> tuple[list[Record], list[dict[str, str]]]:
+    ignored = next((int(value) for value, name in labels.items() if name == IGNORED_NAME), None)
+    return check_cases(records, PathologyReader(), PathologyMaskReader(ignored=ignored), check_tissue, progress)
 
 
 TASKS = {
@@ -55,6 +71,27 @@ TASKS = {
         labels={"0": "background", "1": "vessel"},
         find=find_angiograms,
         check=_check_angiograms,
+    ),
+    "synapse_multiorgan": Task(
+        description="organs in abdominal CT",
+        labels=BTCV_LABELS,
+        find=find_synapse,
+        check=check_volumes,
+        protocols={"published": published_split},
+    ),
+    "prostate_mri": Task(
+        description="prostate in T2 MRI of several sites",
+        labels=PROSTATE_LABELS,
+        find=find_prostate,
+        check=check_volumes,
+        protocols=PROTOCOLS,
+    ),
+    "gastric_pathology": Task(
+        description="tumour in stained sections of the stomach",
+        labels={"0": "background", "1": "tumour"},
+        find=find_angiograms,
+        check=_check_fields,
+        may_ignore=True,
     ),
 }
 
@@ -79,6 +116,7 @@ def prepare(
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     frame: int | str = "best",
     protocol: str | None = None,
+    ignored: int | None = None,
     progress: bool = False,
 ) -> Preparation:
     """Find, check and split the cases below ``source``, and write the data list ``out``.
@@ -91,6 +129,8 @@ def prepare(
         seed, folds, fractions: see :func:`kdseg.data.datalist.split_by_patient`.
         frame: which frame of a cine is used; written into the list as "frame".
         protocol: a published way to divide the cases of this task; "random" divides by ``fractions``.
+        ignored: the value in the masks that marks pixels to be left out, for tasks whose masks may have one; written
+            into the list's labels. Give training the same one.
         progress: show a progress bar, on a terminal only.
 
     Raises:
@@ -109,9 +149,14 @@ def prepare(
         raise UserError(
             "protocol", found=f"'{protocol}'", expected=f"one of {', '.join(names)}", fix=suggestion(protocol, names)
         )
+    if ignored is not None and not kind.may_ignore:
+        tasks = ", ".join(name for name, other in TASKS.items() if other.may_ignore)
+        raise UserError("ignored", found=f"{ignored} for {task}", expected=f"a task of {tasks}", fix="leave it out")
     source, out = Path(source).absolute(), Path(out).absolute()
     found = kind.find(source, out.parent / f"{out.stem}_masks")
     labels = found.labels or kind.labels
+    if ignored is not None:
+        labels = {**labels, str(ignored): IGNORED_NAME}
     notes = [*found.notes, assign_patients(found.records, source)] if found.records else found.notes
     records = found.records if protocol == RANDOM else kind.protocols[protocol](found.records)
     if left := len(found.records) - len(records):
@@ -159,5 +204,7 @@ def _written(record: Record, source: Path) -> Record:
     """A record as it stands in the list: relative paths, a hash of what is trained and tested on."""
     paths = [key for key in ("image", "label") if key in record]
     written: Record = {key: Path(os.path.relpath(record[key], source)).as_posix() for key in paths}
-    written |= {key: record[key] for key in ("case", "patient", "site", "slices", "fold") if key in record}
+    written |= {
+        key: record[key] for key in ("case", "patient", "site", "slices", "labelled_slices", "fold") if key in record
+    }
     return written | ({"sha256": content_hash(record["image"])} if "label" in record else {})
