@@ -13,7 +13,7 @@ from kdseg.data.files import content_hash
 from kdseg.errors import UserError, suggestion
 from kdseg.files import whole_file
 
-__all__ = ["SECTIONS", "content_hash", "load_datalist", "save_datalist", "split_by_patient"]
+__all__ = ["SECTIONS", "content_hash", "load_datalist", "read_datalist", "save_datalist", "split_by_patient"]
 
 SECTIONS = ("training", "validation", "test", "unlabelled")
 CROSS_VALIDATED = ("training", "validation")
@@ -23,7 +23,7 @@ Record = dict[str, Any]
 
 def sections(path: str | Path) -> list[str]:
     """The names of the sections that a data list has."""
-    return [name for name, value in _read(Path(path)).items() if isinstance(value, list)]
+    return [name for name, value in read_datalist(Path(path)).items() if isinstance(value, list)]
 
 
 def load_datalist(path: str | Path, section: str, fold: int | None = None) -> list[Record]:
@@ -40,7 +40,7 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
         UserError: when the list is missing, not JSON, has no such section or fold, or names files that are not there.
     """
     path = Path(path)
-    content = _read(path)
+    content = read_datalist(path)
     names = [name for name, value in content.items() if isinstance(value, list)]
     if section not in names and not (fold is not None and section in CROSS_VALIDATED):
         raise UserError(
@@ -72,7 +72,12 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
     return absolute
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_datalist(path: Path) -> dict[str, Any]:
+    """The content of a data list as it is written.
+
+    Raises:
+        UserError: when the file is missing or no JSON object.
+    """
     if not path.is_file():
         raise UserError(path, found="no such file", expected="a data list", fix="make it with 'kdseg prepare'")
     try:

@@ -32,7 +32,7 @@ class CaseTable:
 
     Args:
         output_dir: folder for the two files; ``None`` writes nothing, for validation while training.
-        metrics: names among ``kdseg.metrics.METRICS``; choose cheap ones (``dice``, ``iou``) while training.
+        metrics: names among ``kdseg.metrics.ALL_METRICS``; choose cheap ones (``dice``, ``iou``) while training.
         classes: names of the classes without the background; see :func:`kdseg.metrics.case_metrics`.
 
     Raises:
@@ -97,7 +97,8 @@ class CaseTable:
             except UserError as error:
                 where = f"case {case}, {error.where}"
                 raise UserError(where, found=error.found, expected=error.expected, fix=error.fix) from error
-            self.rows.append({"case": case, **values})
+            site = {"site": str(record["site"])} if "site" in record else {}
+            self.rows.append({"case": case, **site, **values})
 
     def _finish(self, engine: Engine) -> None:
         self.rows = _of_all_ranks(self.rows)
@@ -121,14 +122,15 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean, standard deviation and counts of each metric over the rows of a case table.
 
     Mean and sample standard deviation are over the finite values (``None`` where there are too few); how many values
-    were NaN or infinite stands beside them, because a mean over fewer cases is another mean.
+    were NaN or infinite stands beside them, because a mean over fewer cases is another mean. "sites" has the same for
+    the rows of each site, where they name one.
 
     Example:
         >>> summarise([{"case": "a", "dice": 0.5}, {"case": "b", "dice": float("nan")}])
         {'cases': 2, 'metrics': {'dice': {'mean': 0.5, 'sd': None, 'count': 1, 'nan': 1, 'infinite': 0}}}
     """
     metrics = {}
-    for name in (key for key in (rows[0] if rows else ()) if key != "case"):
+    for name in (key for key in (rows[0] if rows else ()) if key not in ("case", "site")):
         values = [row[name] for row in rows]
         finite = [value for value in values if math.isfinite(value)]
         metrics[name] = {
@@ -138,7 +140,15 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             "nan": sum(math.isnan(value) for value in values),
             "infinite": sum(math.isinf(value) for value in values),
         }
-    return {"cases": len(rows), "metrics": metrics}
+    summary: dict[str, Any] = {"cases": len(rows), "metrics": metrics}
+    if sites := sorted({row["site"] for row in rows if "site" in row}):
+        parts = {site: summarise([_without_site(row) for row in rows if row.get("site") == site]) for site in sites}
+        summary["sites"] = parts
+    return summary
+
+
+def _without_site(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "site"}
 
 
 def known_spacing(image: torch.Tensor) -> tuple[float, ...] | None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from kdseg.metrics.case_metrics import METRICS, case_metrics
+from kdseg.metrics.case_metrics import ALL_METRICS, METRICS, case_metrics
 from kdseg.metrics.centreline_dice import CentrelineDiceMetric, centreline_dice
 from kdseg.metrics.pixel_auc import pixel_auc
 from kdseg.metrics.pooled import PooledMetric
 
-__all__ = ["METRICS", "CentrelineDiceMetric", "PooledMetric", "case_metrics", "centreline_dice", "pixel_auc"]
+__all__ = [
+    "ALL_METRICS",
+    "METRICS",
+    "CentrelineDiceMetric",
+    "PooledMetric",
+    "case_metrics",
+    "centreline_dice",
+    "pixel_auc",
+]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from monai.metrics import compute_confusion_matrix_metric, compute_hausdorff_distance, get_confusion_matrix
+from monai.metrics import compute_confusion_matrix_metric, get_confusion_matrix
 from monai.utils import convert_to_tensor
 
 from kdseg.errors import UserError, suggestion
 from kdseg.metrics.centreline_dice import centreline_dice
 from kdseg.metrics.pixel_auc import pixel_auc
+from kdseg.metrics.surface import average_surface, hausdorff_95
+from kdseg.metrics.transunet import transunet_metrics
 
-__all__ = ["IGNORED", "METRICS", "case_metrics", "check_metric_names"]
+__all__ = ["ALL_METRICS", "IGNORED", "METRICS", "case_metrics", "check_metric_names"]
 
 IGNORED = 255
 
@@ -22,15 +23,17 @@ IGNORED = 255
 RATIOS = {"dice": "f1 score", "iou": "threat score", "sensitivity": "sensitivity", "specificity": "specificity"}
 
 METRICS = (*RATIOS, "cldice", "auc", "hd95")
+"""What is computed unless it is said otherwise."""
+
+ALL_METRICS = (*METRICS, "asd", "dice_transunet", "hd95_transunet")
 
 
 def check_metric_names(names: Sequence[str]) -> None:
-    """Raise a :class:`UserError` for a name that is not in ``METRICS``."""
+    """Raise a :class:`UserError` for a name that is not in ``ALL_METRICS``."""
     for name in names:
-        if name not in METRICS:
-            raise UserError(
-                "metrics", found=repr(name), expected=f"names among {', '.join(METRICS)}", fix=suggestion(name, METRICS)
-            )
+        if name not in ALL_METRICS:
+            expected = f"names among {', '.join(ALL_METRICS)}"
+            raise UserError("metrics", found=repr(name), expected=expected, fix=suggestion(name, ALL_METRICS))
 
 
 def case_metrics(
@@ -51,15 +54,17 @@ def case_metrics(
         prediction: the hard mask.
         label: the truth.
         probability: probabilities of the classes, with or without a background channel; without it there is no ``auc``.
-        spacing: pixel size in mm along each axis; ``None`` where it is unknown, then ``hd95_mm`` is NaN.
+        spacing: pixel size in mm along each axis; ``None`` where it is unknown, then ``hd95_mm`` and ``asd_mm`` are NaN.
         classes: names of the classes without the background.
-        metrics: what to compute, names among ``METRICS``.
+        metrics: what to compute, names among ``ALL_METRICS``.
 
     Returns:
-        Value by column name. ``hd95`` gives ``hd95_px`` and ``hd95_mm``. With several classes each metric has a column
+        Value by column name. ``hd95`` gives ``hd95_px`` and ``hd95_mm``, ``asd`` (the mean distance between the surfaces,
+        of both directions together) likewise; ``dice_transunet`` and ``hd95_transunet`` follow the rules of
+        :func:`kdseg.metrics.transunet.transunet_metrics`, in voxels. With several classes each metric has a column
         for each class (``dice_liver``) after one for the mean of the classes (``dice``).
-        A ratio whose denominator is zero is NaN; so is ``auc`` or ``hd95`` where it is not defined. ``hd95`` is
-        infinite when only one of the two masks is empty.
+        A ratio whose denominator is zero is NaN; so is ``auc``, ``hd95`` or ``asd`` where it is not defined. The
+        distances are infinite when only one of the two masks is empty.
 
     Raises:
         UserError: a metric's name is unknown, the shapes do not fit, or ``prediction`` is not a hard mask.
@@ -102,9 +107,12 @@ def case_metrics(
             scores = _class_channels(convert_to_tensor(probability, track_meta=False), len(classes), "probability")
             columns[name] = [pixel_auc(score[valid], mask[valid]) for score, mask in zip(scores, true, strict=True)]
         elif name == "hd95":
-            columns["hd95_px"] = _hausdorff(predicted, true, None)
-            unknown = [float("nan")] * len(classes)
-            columns["hd95_mm"] = unknown if spacing is None else _hausdorff(predicted, true, spacing)
+            columns |= _distances(name, hausdorff_95, predicted, true, spacing)
+        elif name == "asd":
+            columns |= _distances(name, average_surface, predicted, true, spacing)
+        elif name.endswith("_transunet"):
+            published = [transunet_metrics(one, other) for one, other in zip(predicted, true, strict=True)]
+            columns[name] = [values[name.removesuffix("_transunet")] for values in published]
     return _with_class_columns(columns, classes)
 
 
@@ -127,27 +135,25 @@ def _class_masks(tensor: torch.Tensor, count: int, name: str) -> torch.Tensor:
     return _class_channels(tensor, count, name) == 1
 
 
-def _hausdorff(predicted: torch.Tensor, true: torch.Tensor, spacing: Sequence[float] | None) -> list[float]:
-    """95th percentile of the surface distances, the larger of both directions, for each class."""
-    values = []
-    for one, other in zip(predicted, true, strict=True):
-        empty = int(not one.any()) + int(not other.any())
-        if empty:
-            values.append(float("inf") if empty == 1 else float("nan"))
-        else:
-            size = None if spacing is None else [float(length) for length in spacing]
-            with warnings.catch_warnings():
-                # MONAI 1.6 calls itself with an argument that it has deprecated
-                warnings.simplefilter("ignore", FutureWarning)
-                distance = compute_hausdorff_distance(
-                    one[None, None].float(),
-                    other[None, None].float(),
-                    include_background=True,
-                    percentile=95,
-                    spacing=size,
-                )
-            values.append(distance.item())
-    return values
+def _distances(
+    name: str,
+    distance: Callable[[torch.Tensor, torch.Tensor, list[float] | None], float],
+    predicted: torch.Tensor,
+    true: torch.Tensor,
+    spacing: Sequence[float] | None,
+) -> dict[str, list[float]]:
+    """``distance`` between the two masks of each class, in pixels and in mm."""
+    columns: dict[str, list[float]] = {f"{name}_px": [], f"{name}_mm": []}
+    sizes = {"px": None, "mm": None if spacing is None else [float(length) for length in spacing]}
+    for unit, size in sizes.items():
+        for one, other in zip(predicted, true, strict=True):
+            empty = int(not one.any()) + int(not other.any())
+            if empty or (unit == "mm" and size is None):
+                value = float("inf") if empty == 1 and (unit == "px" or size is not None) else float("nan")
+            else:
+                value = distance(one, other, size)
+            columns[f"{name}_{unit}"].append(value)
+    return columns
 
 
 def _with_class_columns(columns: dict[str, list[float]], classes: Sequence[str]) -> dict[str, float]:

@@ -1,14 +1,20 @@
 """Transforms that MONAI lacks."""
 
+from kdseg.transforms.bias_field import N4BiasFieldCorrectiond
 from kdseg.transforms.histogram import ContrastLimitedHistogramEqualisation, ContrastLimitedHistogramEqualisationd
 from kdseg.transforms.load_label import LoadLabeld
 from kdseg.transforms.save_mask import SaveMaskd
+from kdseg.transforms.slices import NeighbourSlicesd, RandSliced, neighbour_slices
 from kdseg.transforms.unlabelled import UnlabelledAsIgnoredd
 
 __all__ = [
     "ContrastLimitedHistogramEqualisation",
     "ContrastLimitedHistogramEqualisationd",
     "LoadLabeld",
+    "N4BiasFieldCorrectiond",
+    "NeighbourSlicesd",
+    "RandSliced",
     "SaveMaskd",
     "UnlabelledAsIgnoredd",
+    "neighbour_slices",
 ]

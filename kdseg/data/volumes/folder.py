@@ -1,0 +1,56 @@
+"""Volumes to segment in a folder: NIfTI files, and one DICOM series of each study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kdseg.data.dicom.choice import choose_series
+from kdseg.data.dicom.series import DicomSeries
+from kdseg.data.dicom.studies import dicom_studies
+from kdseg.data.files import NIFTI_SUFFIXES, file_kind
+from kdseg.errors import UserError
+
+__all__ = ["find_volume_files"]
+
+
+def find_volume_files(source: str | Path, modality: str | None = None, description: str | None = None) -> list[str]:
+    """Paths for ``DicomSeriesReader``: every NIfTI file below a folder, and of every DICOM study its largest series.
+
+    A series is given as its folder where nothing else is in it, so that its mask is named like the folder; else as one
+    of its files. A study in which no series fits is given as one of its files: reading it tells what is wrong.
+
+    Args:
+        source: a folder, or the one file that is named.
+        modality, description: which series of a study are meant, as in :func:`kdseg.data.choose_series`.
+
+    Raises:
+        UserError: when there is no such place, or no volume in it.
+    """
+    source = Path(source)
+    if source.is_file():
+        return [str(source)]
+    if not source.is_dir():
+        raise UserError(source, found="no such file or folder", expected="volumes to segment", fix="check the path")
+    files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    volumes = [str(path) for path in files if path.name.lower().endswith(NIFTI_SUFFIXES)]
+    if any(file_kind(path) == "dicom" for path in files):
+        for study in dicom_studies(source)[0]:
+            try:
+                where = f"study {study.study}"
+                chosen = choose_series(
+                    study.series, where=where, modality=modality, description=description, choose="largest"
+                )
+                volumes.append(_path(chosen))
+            except UserError:
+                volumes += [study.series[0].file] if study.series else []
+    if not volumes:
+        fix = "name the folder that has them"
+        raise UserError(source, found="no volume", expected="NIfTI files or DICOM series", fix=fix)
+    return volumes
+
+
+def _path(volume: DicomSeries) -> str:
+    files = volume.files
+    folder = files[0].parent
+    others = {path for path in folder.rglob("*") if path.is_file() and file_kind(path) == "dicom"} - set(files)
+    return volume.file if others else str(folder)
