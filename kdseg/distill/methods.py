@@ -106,13 +106,15 @@ METHODS: dict[str, Method] = {
     ),
     "fitnet": Method({"features": Term("fitnet", ("enc3", "dec3"), weight=10.0)}, "arXiv 1412.6550", "code"),
     "at": Method({"attention": Term("attention", ("enc3", "dec3"), weight=1e3)}, "arXiv 1612.03928", "code"),
-    "ft": Method({"factor": Term("factor", ("enc3", "dec3"), weight=200.0)}, "NeurIPS 2018 (arXiv 1802.04977)", "code"),
+    "ft": Method({"factor": Term("factor", ("enc{deepest}",), weight=200.0)}, "NeurIPS 2018 (arXiv 1802.04977)", "code"),
     "vid": Method(
         {"information": Term("variational_information", ("enc3", "dec3"), weight=1.0)},
         "CVPR 2019 (arXiv 1904.05835)",
         "code",
     ),
-    "ofd": Method({"features": Term("overhaul", ("enc{level}",), weight=1e-3)}, "ICCV 2019 (arXiv 1904.01866)", "code"),
+    "ofd": Method(
+        {"features": Term("overhaul", ("enc2", "enc3", "enc4"), weight=1e-3)}, "ICCV 2019 (arXiv 1904.01866)", "code"
+    ),
     "coco": Method(
         {
             "relations": Term("feature_similarity", ("enc3", "dec3"), weight=1.0, settings={"similarity": "cross"}),

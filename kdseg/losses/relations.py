@@ -2,9 +2,11 @@
 
 For features ``F`` of shape ``C × N`` the matrix of relations ``FᵀF`` has N² entries, but the squared distance between
 two such matrices needs channel products only (``C × C``), because ``‖AᵀB‖² = ⟨AAᵀ, BBᵀ⟩``. Time is N·C² and memory
-C² where the dense form takes N²·C and N². Everything here follows from :func:`channel_products`, which sums the
-products in float64 (student and teacher nearly cancel late in training), a few positions at a time, and whose gradient
-is worked out by hand, so that nothing of the size of the features is kept in float64.
+C² where the dense form takes N²·C and N². Everything here follows from :func:`channel_products`, which multiplies a
+few positions at a time and sums in float64, and whose gradient is worked out by hand.
+
+Where student and teacher nearly agree, their terms cancel and float32 has no digits left. A distance is therefore
+computed from float32 products first, and once more from float64 products where so much cancelled that it matters.
 
 Where a tap has fewer positions than channels (a bottleneck), the small matrix is the one of all pairs, and is used.
 """
@@ -32,11 +34,21 @@ _EPSILON = 1e-6
 """Vectors shorter than this have no direction: their cosine with anything is near 0, and they get no gradient."""
 
 _CHUNK_BYTES = {"cpu": 2**20, "cuda": 2**25}
-"""Size of a chunk in float64: within a CPU's cache; on a GPU large enough to keep it busy."""
+"""Size of a chunk: within a CPU's cache; on a GPU large enough to keep it busy."""
+
+_CANCELLED = 0.05
+"""Where less than this share of the whole is left, float32 products have too few digits (a relative error of 1e-5)."""
+
+_KEPT_BYTES = 2**24
+"""Features up to this size are kept from forward to backward; larger ones are made again."""
 
 
 def channel_products(
-    features: Sequence[Tensor], cosine: bool = False, classes: Tensor | None = None, number_of_classes: int = 1
+    features: Sequence[Tensor],
+    cosine: bool = False,
+    classes: Tensor | None = None,
+    number_of_classes: int = 1,
+    dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """``F Fᵀ`` of the stacked features, ``B × C × C`` in float64 with C the sum of the channels.
 
@@ -46,12 +58,13 @@ def channel_products(
         classes: ``BN`` class number of each position, −1 where the position does not count; the result is then
             ``B × K × C × C``, one product per class.
         number_of_classes: K.
+        dtype: in which a few positions at a time are multiplied; their sum is always float64.
 
     Example:
         >>> channel_products([torch.ones(1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3)])[0].tolist()
         [[6.0, 12.0], [12.0, 24.0]]
     """
-    products = _products(cosine, classes, number_of_classes, *(_positions(f) for f in features))
+    products = _products(dtype, cosine, classes, number_of_classes, *(_positions(f) for f in features))
     return products[:, 0] if classes is None else products
 
 
@@ -91,9 +104,15 @@ def cross_relation_distance(
         a_s, b_s, a_t, b_t = (_vectors(f, cosine) for f in (a_student, b_student, a_teacher, b_teacher))
         squared = (a_s.transpose(1, 2) @ b_s - a_t.transpose(1, 2) @ b_t).square().sum((1, 2))
     else:
-        a = channel_products([a_student, a_teacher], cosine)
-        b = a if b_student is a_student and b_teacher is a_teacher else channel_products([b_student, b_teacher], cosine)
-        squared = _squared_distance(a, b, channels)
+        one_pair = b_student is a_student and b_teacher is a_teacher
+        squared, whole = a_student.new_zeros(1, dtype=torch.float64), 0.0
+        # half the time in float32, unless too much of the whole cancels for its digits
+        for dtype in (torch.promote_types(a_student.dtype, torch.float32), torch.float64):
+            a = channel_products([a_student, a_teacher], cosine, dtype=dtype)
+            b = a if one_pair else channel_products([b_student, b_teacher], cosine, dtype=dtype)
+            squared, whole = _squared_distance(a, b, channels)
+            if dtype == torch.float64 or bool((squared > _CANCELLED * whole).all()):
+                break
     return (squared.mean() / pairs).to(a_student.dtype)
 
 
@@ -135,8 +154,8 @@ def class_relation_distance(
         return within, between, pairs_within, pairs_between
     products = channel_products([student, teacher], cosine, classes, number)
     total = products.sum(1)
-    within = _squared_distance(products, products, channels).sum(1)
-    between = (_squared_distance(total, total, channels) - within).clamp_min(0)
+    within = _squared_distance(products, products, channels)[0].sum(1)
+    between = (_squared_distance(total, total, channels)[0] - within).clamp_min(0)
     return within, between, pairs_within, pairs_between
 
 
@@ -160,7 +179,7 @@ def texture_distance(student: Tensor, teacher: Tensor) -> Tensor:
     shares = lengths.new_tensor([channels_s**-0.5] * channels_s + [channels_t**-0.5] * channels_t)
     scale = shares / lengths
     products = products * scale.unsqueeze(1) * scale.unsqueeze(2)
-    return _squared_distance(products, products, channels_s).mean().to(student.dtype)
+    return _squared_distance(products, products, channels_s)[0].mean().to(student.dtype)
 
 
 def batch_relations(features: Tensor) -> Tensor:
@@ -168,11 +187,14 @@ def batch_relations(features: Tensor) -> Tensor:
     return channel_products([features.flatten(1).unsqueeze(0)])[0]
 
 
-def _squared_distance(a: Tensor, b: Tensor, channels: int) -> Tensor:
-    """``‖A_SᵀB_S − A_TᵀB_T‖²`` from the stacked products of A and of B, the student's channels first."""
+def _squared_distance(a: Tensor, b: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """``‖A_SᵀB_S − A_TᵀB_T‖²`` from the stacked products of A and of B, the student's channels first.
+
+    With it ``‖A_SᵀB_S‖² + ‖A_TᵀB_T‖²``, of which it is what does not cancel.
+    """
     s, t = slice(None, channels), slice(channels, None)
     own = (a[..., s, s] * b[..., s, s]).sum((-2, -1)) + (a[..., t, t] * b[..., t, t]).sum((-2, -1))
-    return (own - 2 * (a[..., s, t] * b[..., s, t]).sum((-2, -1))).clamp_min(0)
+    return (own - 2 * (a[..., s, t] * b[..., s, t]).sum((-2, -1))).clamp_min(0), own
 
 
 def _positions(features: Tensor) -> Tensor:
@@ -188,28 +210,46 @@ def _vectors(features: Tensor, cosine: bool) -> Tensor:
 
 
 @torch.compiler.disable
-def _products(cosine: bool, classes: Tensor | None, number: int, *features: Tensor) -> Tensor:
-    return _ChannelProducts.apply(cosine, classes, number, *features)
+def _products(
+    dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor
+) -> Tensor:
+    return _ChannelProducts.apply(dtype, cosine, classes, number, *features)
 
 
 class _ChannelProducts(torch.autograd.Function):
     """``X Xᵀ`` chunk by chunk; the gradient is ``(G + Gᵀ) X``, chunk by chunk."""
 
     @staticmethod
-    def forward(ctx: Any, cosine: bool, classes: Tensor | None, number: int, *features: Tensor) -> Tensor:
-        channels = sum(f.shape[1] for f in features)
-        result = features[0].new_zeros(len(features[0]), number, channels, channels, dtype=torch.float64)
-        scales = [f.new_ones(len(f), 1, f.shape[2], dtype=torch.float64) for f in features] if cosine else []
-        for chunk, stacked in _chunks(features):
-            for part, scale in zip(_parts(stacked, features), scales, strict=False):
+    def forward(
+        ctx: Any, dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor
+    ) -> Tensor:
+        batch, positions, sizes = len(features[0]), features[0].shape[2], [f.shape[1] for f in features]
+        channels = sum(sizes)
+        result = features[0].new_zeros(batch, number, channels, channels, dtype=torch.float64)
+        scales = [f.new_ones(batch, 1, positions, dtype=dtype) for f in features] if cosine else []
+        # what is small enough is kept for the gradient, ready made; of larger features one chunk lives at a time
+        keep = any(ctx.needs_input_grad[4:]) and dtype.itemsize * batch * channels * positions <= _KEPT_BYTES
+        ctx.kept = []
+        for chunk, stacked in _chunks(features, dtype, one_buffer=not keep):
+            for part, scale in zip(_parts(stacked, sizes), scales, strict=False):
                 length = torch.linalg.vecdot(part, part, dim=1).sqrt_().clamp_min_(_EPSILON)
                 part.mul_(torch.reciprocal(length.unsqueeze(1), out=scale[:, :, chunk]))
-            if classes is None:
-                result[:, 0].baddbmm_(stacked, stacked.transpose(1, 2))
-                continue
-            for c, of_class in _classes_in(classes[:, chunk]):
-                result[:, c].baddbmm_(stacked * of_class, stacked.transpose(1, 2))
-        ctx.classes, ctx.sizes = classes, [f.shape[1] for f in features]
+            groups = [(0, None)] if classes is None else _classes_in(classes[:, chunk])
+            for c, of_class in groups:
+                first = 0
+                for part in _parts(stacked if of_class is None else stacked * of_class, sizes):
+                    last = first + part.shape[1]
+                    # the product is symmetric: of each pair of features one block is enough
+                    result[:, c, first:last, first:] += part @ stacked[:, first:].transpose(1, 2)
+                    first = last
+            if keep:
+                ctx.kept.append((chunk, stacked))
+        first = 0
+        for size in sizes:
+            last = first + size
+            result[..., last:, first:last] = result[..., first:last, last:].transpose(2, 3)
+            first = last
+        ctx.dtype, ctx.classes, ctx.sizes = dtype, classes, sizes
         ctx.save_for_backward(*features, *scales)
         return result
 
@@ -217,13 +257,14 @@ class _ChannelProducts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, scales = ctx.saved_tensors[: len(ctx.sizes)], ctx.saved_tensors[len(ctx.sizes) :]
-        gradient = gradient + gradient.transpose(2, 3)
+        gradient = (gradient + gradient.transpose(2, 3)).to(ctx.dtype)
         results = [
-            torch.empty_like(f) if want else None for f, want in zip(features, ctx.needs_input_grad[3:], strict=True)
+            torch.empty_like(f) if want else None for f, want in zip(features, ctx.needs_input_grad[4:], strict=True)
         ]
-        for chunk, stacked in _chunks(features):
-            for part, scale in zip(_parts(stacked, features), scales, strict=False):
-                part.mul_(scale[:, :, chunk])
+        for chunk, stacked in ctx.kept or _chunks(features, ctx.dtype, one_buffer=True):
+            if not ctx.kept:
+                for part, scale in zip(_parts(stacked, ctx.sizes), scales, strict=False):
+                    part.mul_(scale[:, :, chunk])
             classes = [] if ctx.classes is None else list(_classes_in(ctx.classes[:, chunk]))
             first = 0
             for i, (size, result) in enumerate(zip(ctx.sizes, results, strict=True)):
@@ -238,32 +279,35 @@ class _ChannelProducts(torch.autograd.Function):
                         part.baddbmm_(gradient[:, c, rows], stacked * of_class)
                 if scales:
                     own, scale = stacked[:, rows], scales[i][:, :, chunk]
-                    part -= own * (own * part).sum(1, keepdim=True)
+                    part -= own * torch.linalg.vecdot(own, part, dim=1).unsqueeze(1)
                     part *= scale * (scale < 1 / _EPSILON)
                 result[:, :, chunk] = part
-        return None, None, None, *results
+        return None, None, None, None, *results
 
 
-def _chunks(features: Sequence[Tensor]) -> Iterator[tuple[slice, Tensor]]:
-    """Slices over the positions, each with all features there above one another in float64, in one buffer."""
+def _chunks(features: Sequence[Tensor], dtype: torch.dtype, one_buffer: bool) -> Iterator[tuple[slice, Tensor]]:
+    """Slices over the positions, each with all features there above one another.
+
+    With one buffer a chunk lives until the next is made.
+    """
     batch, channels, positions = len(features[0]), sum(f.shape[1] for f in features), features[0].shape[2]
-    step = max(64, _CHUNK_BYTES.get(features[0].device.type, 2**25) // (8 * batch * channels))
-    buffer = features[0].new_empty(batch, channels, min(step, positions), dtype=torch.float64)
+    step = max(64, _CHUNK_BYTES.get(features[0].device.type, 2**25) // (dtype.itemsize * batch * channels))
+    buffer = features[0].new_empty(batch, channels, min(step, positions), dtype=dtype)
     for start in range(0, positions, step):
         chunk = slice(start, min(start + step, positions))
-        stacked = buffer[:, :, : chunk.stop - start]
-        for part, feature in zip(_parts(stacked, features), features, strict=True):
+        stacked = (buffer if one_buffer else torch.empty_like(buffer))[:, :, : chunk.stop - start]
+        for part, feature in zip(_parts(stacked, [f.shape[1] for f in features]), features, strict=True):
             part.copy_(feature[:, :, chunk])
         yield chunk, stacked
 
 
-def _parts(stacked: Tensor, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def _parts(stacked: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
     """What of the stacked features belongs to each of them."""
-    return stacked.split([f.shape[1] for f in features], 1)
+    return stacked.split(sizes, 1)
 
 
 def _classes_in(classes: Tensor) -> Iterator[tuple[int, Tensor]]:
     """The classes that a chunk has, with their positions as ``B1N`` floats; neighbours tend to be of one class."""
     for c in classes.unique().tolist():
         if c >= 0:
-            yield c, (classes == c).unsqueeze(1).double()
+            yield c, (classes == c).unsqueeze(1)

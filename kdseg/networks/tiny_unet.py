@@ -77,7 +77,8 @@ class TinyUNet(nn.Module):
         levels = len(self.encoder)
         encoder = {f"enc{index + 1}": f"encoder.{index}.norm2" for index in range(levels)}
         decoder = {f"dec{levels - 1 - index}": f"decoder.{index}.norm2" for index in range(levels - 1)}
-        return encoder | decoder
+        up = {f"up{levels - 1 - index}": f"up.{index}" for index in range(levels - 1)}
+        return encoder | up | decoder
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         check_divisible(self, image, 2 ** (len(self.encoder) - 1))
