@@ -49,20 +49,13 @@ def measure(frames: Sequence[Frame]) -> Geometry:
     depths = np.array([frame.depth for frame in frames])
     steps = np.diff(depths)
     if len(frames) == 1:
-        step, fault, mendable = first.thickness or 1.0, None, True
+        step, count, fault = first.thickness or 1.0, 1, None
     elif steps.min() <= SAME_POSITION:
         fault = "several slices at one position, and nothing in their headers tells them apart"
         return Geometry((*first.shape, len(frames)), (*first.pixel_spacing, 0.0), np.eye(4), fault, mendable=False)
     else:
-        step = float(depths[-1] - depths[0]) / (len(frames) - 1)
-        fault, mendable = _uneven(depths, step), True
-        if fault:
-            # what most neighbours are apart, so that a missing slice comes back and the others stay as they are
-            step = float(np.median(steps))
+        step, count, fault = _step(depths)
     shifts = sideways_shifts(frames)
-    count = len(frames)
-    if fault:
-        count = int(np.floor((depths[-1] - depths[0]) / step + EVEN_TOLERANCE)) + 1
     if np.abs(shifts).max() > SHIFT_TOLERANCE:
         fault = "; ".join(filter(None, [_tilt(frames, shifts), fault]))
     low, high = canvas(shifts)
@@ -71,7 +64,7 @@ def measure(frames: Sequence[Frame]) -> Geometry:
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = first.row * width, first.column * height, first.normal * step
     affine[:3, 3] = first.position + first.row * width * low[0] + first.column * height * low[1]
     shape = (first.shape[0] + int(high[0] - low[0]), first.shape[1] + int(high[1] - low[1]), count)
-    return Geometry(shape, (width, height, step), LPS_TO_RAS @ affine, fault, mendable)
+    return Geometry(shape, (width, height, step), LPS_TO_RAS @ affine, fault)
 
 
 def sideways_shifts(frames: Sequence[Frame]) -> np.ndarray:
@@ -87,18 +80,25 @@ def canvas(shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, np.ceil(shifts.max(axis=0) - SHIFT_TOLERANCE).astype(int)
 
 
-def _uneven(depths: np.ndarray, step: float) -> str | None:
-    even = depths[0] + step * np.arange(len(depths))
-    if np.abs(depths - even).max() <= EVEN_TOLERANCE * step:
-        return None
+def _step(depths: np.ndarray) -> tuple[float, int, str | None]:
+    """The distance between slices, how many slices an even grid has, and what is wrong with these."""
+    intervals = len(depths) - 1
+    extent = float(depths[-1] - depths[0])
+    # fitted, not drawn from end to end, so that rounding of the first and last position does not count twice
+    step, start = np.polyfit(np.arange(len(depths)), depths, 1)
+    if np.abs(depths - start - step * np.arange(len(depths))).max() <= EVEN_TOLERANCE * step:
+        return extent / intervals, len(depths), None
     steps = np.diff(depths)
+    for usual in (float(np.median(steps)), float(steps.min())):
+        multiples = np.rint(steps / usual)
+        if multiples.min() >= 1 and np.abs(steps / usual - multiples).max() <= EVEN_TOLERANCE:
+            missing = int(multiples.sum()) - intervals
+            place = int(np.argmax(multiples > 1)) + 1
+            fault = f"{missing} slice{'s' * (missing > 1)} missing, the first after slice {place} of {len(depths)}"
+            return extent / (intervals + missing), len(depths) + missing, fault
     usual = float(np.median(steps))
-    ratios = steps / usual
-    if np.abs(ratios - np.round(ratios)).max() <= EVEN_TOLERANCE:
-        missing = int(np.round(ratios).sum()) - len(steps)
-        place = int(np.argmax(ratios))
-        return f"{missing} slice{'s' * (missing > 1)} missing, the first after slice {place + 1} of {len(depths)}"
-    return f"uneven spacing: slices {steps.min():.3g} to {steps.max():.3g} mm apart"
+    fault = f"uneven spacing: slices {steps.min():.3g} to {steps.max():.3g} mm apart"
+    return usual, int(extent / usual + EVEN_TOLERANCE) + 1, fault
 
 
 def _tilt(frames: Sequence[Frame], shifts: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from monai.data.image_reader import ImageReader
 from monai.utils import MetaKeys, SpaceKeys, ensure_tuple
 
 from kdseg.data.dicom.choice import choose_series
+from kdseg.data.dicom.series import check_uneven
 from kdseg.data.dicom.studies import dicom_series
 from kdseg.data.files import NIFTI_SUFFIXES
 from kdseg.errors import UserError, suggestion
@@ -78,6 +79,7 @@ class DicomSeriesReader(ImageReader):
             "part": part,
             "choose": choose,
         }
+        check_uneven(uneven)
         self.uneven = uneven
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:

@@ -14,7 +14,7 @@ from kdseg.data.dicom.stacks import Stack, plane_of
 from kdseg.data.patients import pseudonym
 from kdseg.errors import UserError, suggestion
 
-__all__ = ["DicomSeries", "series_of"]
+__all__ = ["DicomSeries", "check_uneven", "series_of"]
 
 UNEVEN = ("refuse", "resample")
 
@@ -88,10 +88,7 @@ class DicomSeries:
         Raises:
             UserError: when the series is refused, or its pixels cannot be decoded.
         """
-        if uneven not in UNEVEN:
-            raise UserError(
-                "uneven", found=f"'{uneven}'", expected="refuse or resample", fix=suggestion(uneven, UNEVEN)
-            )
+        check_uneven(uneven)
         if self.refusal and (uneven == "refuse" or not self.mendable):
             raise UserError(
                 f"series {self.series}, {self.modality} '{self.description}'",
@@ -103,6 +100,12 @@ class DicomSeries:
         if not self.refusal:
             return values
         return resample(values, self.stack.frames, measure(self.stack.frames))
+
+
+def check_uneven(uneven: str) -> None:
+    """Raise a UserError unless ``uneven`` is a setting of :meth:`DicomSeries.read`."""
+    if uneven not in UNEVEN:
+        raise UserError("uneven", found=f"'{uneven}'", expected="refuse or resample", fix=suggestion(uneven, UNEVEN))
 
 
 def series_of(stack: Stack) -> DicomSeries:
