@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a bundle's student alone, or its teacher with --teacher-network",
     "distill": "train a bundle's student with the help of a teacher",
     "evaluate": "measure a trained network on the test cases of a data list",
+    "compare": "teacher, student alone and student distilled side by side, with statistics and a report",
     "predict": "segment a file or a folder with a trained student",
     "demo": "run the whole job on a generated set of angiograms",
     "bundle": "copy a bundle that comes with kdseg, to edit it",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
-from monai.utils import get_seed
 from torch import Tensor
 
 from kdseg.distill import Distiller, Teacher
@@ -38,9 +38,15 @@ class Arm:
         self.seconds = 0.0
         """Time of its steps in the current epoch, without what is shared."""
         self._random = RandomNumbers.now()
+        # MONAI's loader has seeded the transforms when it was made
+        self.transform = copy.deepcopy(getattr(self._dataset, "transform", None))
         trainer.add_event_handler(Events.EPOCH_STARTED, trainer.interrupt)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, trainer.interrupt)
         trainer.add_event_handler(Events.COMPLETED, self._complete)
+
+    @property
+    def _dataset(self) -> Any:
+        return getattr(self.trainer.data_loader, "dataset", None)
 
     @property
     def distiller(self) -> Distiller | None:
@@ -62,6 +68,12 @@ class Arm:
             if self.log is not None:
                 logger.removeHandler(self.log)
 
+    def start(self) -> None:
+        """Up to its first step. A warm-up draws batches of its own, from transforms as this training has made them."""
+        if self.transform is not None:
+            self._dataset.transform = self.transform
+        self.advance(self.trainer.run)
+
     def _complete(self) -> None:
         self.running = False
 
@@ -75,23 +87,21 @@ class FanOut:
     arm alone: its own time, and that of batches and teacher.
 
     Args:
-        arms: with trainers of the same epoch length and seed, and distillers whose teachers are equal.
-        loader: the one that the trainers were built with, or one that is like it; its transforms are drawn from by
-            nobody else meanwhile.
+        arms: with trainers of the same epoch length and seed, loaders of the same data set (the object), and distillers
+            whose teachers are equal. The first arm's loader serves all.
         after_step: is called after every step of all arms.
     """
 
-    def __init__(self, arms: list[Arm], loader: Any, after_step: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, arms: Sequence[Arm], after_step: Callable[[], Any] = lambda: None) -> None:
         self.arms = arms
-        self.batches = SharedBatches(loader)
+        self.batches = SharedBatches(arms[0].trainer.data_loader)
         self.after_step = after_step
         self.teacher = self._share_teacher()
 
     def run(self) -> None:
         """Train all arms to their ends; what stopped an arm before is in its ``error``."""
         for arm in self.arms:
-            self._rewind_transforms()
-            arm.advance(arm.trainer.run)
+            arm.start()
         while running := [arm for arm in self.arms if arm.running]:
             epoch = min(arm.trainer.state.epoch for arm in running)
             self._epoch([arm for arm in running if arm.trainer.state.epoch == epoch])
@@ -122,12 +132,6 @@ class FanOut:
 
     def _shared_seconds(self) -> float:
         return self.batches.seconds + (0.0 if self.teacher is None else self.teacher.seconds)
-
-    def _rewind_transforms(self) -> None:
-        """A paraphraser's warm-up draws batches before the first epoch: for each arm from transforms as new."""
-        transform = getattr(getattr(self.batches.loader, "dataset", None), "transform", None)
-        if hasattr(transform, "set_random_state"):
-            transform.set_random_state(seed=get_seed())
 
     def _share_teacher(self) -> _TeacherOfAll | None:
         distillers = [arm.distiller for arm in self.arms if arm.distiller is not None]

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Events
-from monai.data import CacheDataset
+from monai.data import CacheDataset, DataLoader
 from monai.engines import SupervisedTrainer
 from monai.transforms import Compose, RandFlipd, RandGaussianNoised
 from monai.utils import set_determinism
 from torch import nn
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import RandomSampler
 
 from kdseg.distill import Distiller, Teacher
 from kdseg.engines import Arm, DistillationTrainer, FanOut
@@ -34,11 +34,10 @@ def determinism_as_before() -> Iterator[None]:
     set_determinism(None)
 
 
-def loader() -> DataLoader[Any]:
+def dataset() -> CacheDataset:
     keys = ["image", "label"]
     transform = Compose([RandFlipd(keys, 0.5), RandGaussianNoised("image", prob=0.8, std=0.2)])
-    data = CacheDataset(images(), transform, progress=False)
-    return DataLoader(data, batch_size=2, sampler=RandomSampler(data, num_samples=2 * STEPS))
+    return CacheDataset(images(), transform, progress=False)
 
 
 class Dropped(nn.Sequential):
@@ -48,10 +47,12 @@ class Dropped(nn.Sequential):
         super().__init__(TinyUNet(base_channels=2), nn.Dropout(0.2))
 
 
-def build(method: str, batches: DataLoader[Any], epochs: int = 3, folder: Path | None = None) -> SupervisedTrainer:
+def build(method: str, data: CacheDataset, epochs: int = 3, folder: Path | None = None) -> SupervisedTrainer:
     """As the commands do: seeded, the student first, then all else."""
     set_determinism(seed=7)
     student = Dropped() if method == "dropout" else TinyUNet(base_channels=2)
+    # MONAI's loader draws a number for its transforms and starts the generator anew
+    batches = DataLoader(data, batch_size=2, sampler=RandomSampler(data, num_samples=2 * STEPS))
     common: dict[str, Any] = {
         "device": torch.device("cpu"),
         "max_epochs": epochs,
@@ -89,7 +90,7 @@ def end(trainer: Any) -> dict[str, torch.Tensor]:
 
 
 def alone(method: str, **settings: Any) -> dict[str, torch.Tensor]:
-    trainer = build(method, loader(), **settings)
+    trainer = build(method, dataset(), **settings)
     trainer.run()
     return end(trainer)
 
@@ -99,9 +100,9 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 def together(methods: list[str], folder: Path | None = None, epochs: int = 3) -> tuple[FanOut, dict[str, Any]]:
-    batches = loader()
-    arms = [Arm(method, build(method, batches, epochs, folder)) for method in methods]
-    return FanOut(arms, batches), {arm.name: arm.trainer for arm in arms}
+    data = dataset()
+    arms = [Arm(method, build(method, data, epochs, folder)) for method in methods]
+    return FanOut(arms), {arm.name: arm.trainer for arm in arms}
 
 
 def test_in_step_is_bit_for_bit_as_one_by_one() -> None:

@@ -1,0 +1,238 @@
+"""The cells of a comparison: which network is trained how, on what, and where its files go."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdseg._version import __version__
+from kdseg.configuration import compose_bundle
+from kdseg.data.files import content_hash
+from kdseg.distill import build_method
+from kdseg.errors import UserError, suggestion
+from kdseg.experiments.compare_request import ALONE, TEACHER, Arm, CompareRequest
+from kdseg.handlers import fingerprint
+
+__all__ = ["Cell", "groups", "plan"]
+
+# settings of one arm that leave what it is trained on as it is, so that it can go in step with the others
+OF_THE_ARM = ("method_args", "learning_rate", "weight_decay", "discriminator_learning_rate", "gradient_limit")
+OF_THE_ARM += ("share_steps", "paraphraser_steps", "optimizer", "lr_scheduler", "loss", "student_taps")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Args:
+        bundle: folder of the bundle.
+        fold: name of the fold, "all" where there are none.
+        student: name of the student; empty for the teacher.
+        arm: see :class:`~kdseg.experiments.compare_request.Arm`; "teacher" for the teacher.
+        seed: of weights, batches and augmentation.
+        folder: where its files go.
+        layers: configuration files.
+        settings: changes to them.
+        key: fingerprint of all that makes its result.
+        stream: cells of the same stream are trained on the same batches.
+        standing: of the method.
+    """
+
+    bundle: Path
+    fold: str
+    student: str
+    arm: str
+    seed: int
+    folder: Path
+    layers: tuple[str, ...]
+    settings: Mapping[str, Any]
+    key: str
+    stream: str
+    standing: str = ""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        parts = [f"fold {self.fold}" if self.fold != "all" else "", self.student, self.arm, f"seed {self.seed}"]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "done.json").is_file()
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.pt"
+
+    def notes(self, name: str) -> dict[str, Any]:
+        """The content of ``cell.json``, ``done.json`` or ``failed.json``; empty where there is none."""
+        path = self.folder / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def plan(request: CompareRequest, lists: Mapping[str, Path], steps: int | None) -> list[Cell]:
+    """All cells, teachers first in each fold.
+
+    Args:
+        request: what was asked for.
+        lists: fold → data list.
+        steps: length of each training; None: as the configuration says.
+
+    Raises:
+        UserError: for a setting that no configuration has.
+    """
+    common = request.settings_of(None)
+    parser = compose_bundle(request.bundle, ["train"], _known(request, ["train"], common), own_logging=False).parser
+    defaults = {key: parser[key] for key in ("epochs", "steps_per_epoch", "val_interval", "batch_size")}
+    students = request.students or (str(parser["network_def"]["_target_"]).split(".")[-1],)
+    layers_of = {arm.name: _layers(arm) for arm in request.arms} | {TEACHER: ["train", "train_teacher"]}
+    _check_keys(request, layers_of)
+    cells = []
+    for fold, datalist in lists.items():
+        base = {"datalist": str(datalist), "mlflow": False}
+        if request.device is not None:
+            base["device"] = f"$torch.device('{request.device}')"
+        teacher = None
+        if not request.teacher:
+            own = request.settings_of(TEACHER)
+            length = _schedule(None if "epochs" in own else steps, {**defaults, **own})
+            known = _known(request, layers_of[TEACHER], common)
+            known = {key: value for key, value in known.items() if _first(key) != "network_def"}
+            folder = request.out / "cells" / f"fold_{fold}" / TEACHER
+            settings = {**base, "seed": 0, **known, **own, **length}
+            teacher = _cell(request, fold, "", Arm(TEACHER), folder, layers_of[TEACHER], settings)
+            cells.append(teacher)
+        for student in students:
+            for seed in range(request.seeds):
+                for arm in request.arms:
+                    own = request.settings_of(arm.name)
+                    known = _known(request, layers_of[arm.name], common)
+                    settings = {**base, "seed": seed, **known, **own, **_schedule(steps, defaults)}
+                    if request.students:
+                        settings["network_def"] = _network(student)
+                    if arm.method is not None:
+                        settings["method"] = arm.method
+                        settings["teacher"] = str(teacher.model) if teacher is not None else _given(request, fold)
+                        if arm.method_args:
+                            settings["method_args"] = {**arm.method_args, **settings.get("method_args", {})}
+                    if arm.unlabelled:
+                        # as many labelled crops in a step as every other arm has, and as many without labels
+                        settings["batch_size"] = 2 * settings.get("batch_size", defaults["batch_size"])
+                    folder = request.out / "cells" / f"fold_{fold}" / student / arm.name / f"seed_{seed}"
+                    taught_by = teacher.key if teacher is not None else ""
+                    cells.append(_cell(request, fold, student, arm, folder, layers_of[arm.name], settings, taught_by))
+    return cells
+
+
+def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells that are trained in step: the same fold, seed and batches. Teachers are by themselves."""
+    found: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in cells:
+        together = (cell.fold, cell.seed, cell.stream) if cell.arm != TEACHER else (cell.fold, TEACHER)
+        found.setdefault(together, []).append(cell)
+    return list(found.values())
+
+
+def _cell(
+    request: CompareRequest,
+    fold: str,
+    student: str,
+    arm: Arm,
+    folder: Path,
+    layers: list[str],
+    settings: dict[str, Any],
+    teacher_key: str = "",
+) -> Cell:
+    configs = [content_hash(request.bundle / "configs" / f"{layer}.json") for layer in layers]
+    # what is named by a path counts by its content; devices differ in rounding only
+    plain = {key: value for key, value in settings.items() if key not in ("datalist", "teacher", "device")}
+    if arm.method is not None and not teacher_key:
+        given = settings["teacher"]
+        teacher_key = fingerprint(teacher=[content_hash(name) for name in given if Path(name).is_file()])
+    stream = {key: value for key, value in request.settings_of(arm.name).items() if _first(key) not in OF_THE_ARM}
+    return Cell(
+        bundle=request.bundle,
+        fold=fold,
+        student=student,
+        arm=arm.name,
+        seed=int(settings["seed"]),
+        folder=folder,
+        layers=tuple(layers),
+        settings={**settings, "output_dir": str(folder)},
+        key=fingerprint(
+            version=__version__,
+            configs=configs,
+            settings=plain,
+            list=_cases(Path(settings["datalist"])),
+            teacher=teacher_key,
+            # default weights change from one state of the code to the next
+            method="" if arm.method is None else repr(build_method(arm.method, settings.get("method_args"))),
+        ),
+        stream=fingerprint(settings=stream, unlabelled=arm.unlabelled),
+        standing="" if arm.method is None else build_method(arm.method).standing,
+    )
+
+
+def _cases(datalist: Path) -> dict[str, Any]:
+    """The list but for the place of its files, so that the folder can be moved."""
+    content = json.loads(datalist.read_text(encoding="utf-8"))
+    return {key: value for key, value in content.items() if key != "root"}
+
+
+def _layers(arm: Arm) -> list[str]:
+    if arm.name == ALONE:
+        return ["train"]
+    return ["train", "distill", *(["semi_supervised"] if arm.unlabelled else [])]
+
+
+def _schedule(steps: int | None, settings: Mapping[str, Any]) -> dict[str, int]:
+    """Epochs that hold the steps (rounded up to whole epochs) and end with a validation."""
+    steps = settings["epochs"] * settings["steps_per_epoch"] if steps is None else steps
+    epochs = max(1, steps // settings["steps_per_epoch"])
+    interval = next(i for i in range(min(settings["val_interval"], epochs), 0, -1) if epochs % i == 0)
+    return {"epochs": epochs, "steps_per_epoch": -(-steps // epochs), "val_interval": interval}
+
+
+def _network(name: str) -> dict[str, Any]:
+    return {
+        "_target_": "kdseg.networks.build_network",
+        "name": name,
+        "spatial_dims": "$len(@patch_size)",
+        "in_channels": "@in_channels",
+        "out_channels": "@out_channels",
+    }
+
+
+def _given(request: CompareRequest, fold: str) -> list[str]:
+    return [name.replace("{fold}", fold) for name in request.teacher]
+
+
+def _known(request: CompareRequest, layers: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that these layers have: one for the distillation alone is not the student's alone."""
+    keys = _keys(request, layers)
+    return {key: value for key, value in settings.items() if _first(key) in keys}
+
+
+def _check_keys(request: CompareRequest, layers_of: Mapping[str, Sequence[str]]) -> None:
+    for arm in (None, *layers_of):
+        layers = layers_of[arm] if arm is not None else {layer for each in layers_of.values() for layer in each}
+        keys = _keys(request, layers)
+        for key in request.settings_of(arm):
+            if _first(key) not in keys:
+                expected = f"one of {', '.join(sorted(keys))}"
+                where = "--set" if arm is None else f"--set {arm}:"
+                raise UserError(where, found=repr(key), expected=expected, fix=suggestion(_first(key), keys))
+
+
+def _keys(request: CompareRequest, layers: Iterable[str]) -> set[str]:
+    files = [request.bundle / "configs" / f"{layer}.json" for layer in layers]
+    contents = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    return {_first(key).removeprefix("+") for content in contents for key in content}
+
+
+def _first(key: str) -> str:
+    return re.split("#|::", key)[0]
