@@ -54,13 +54,13 @@ def case_metrics(
         prediction: the hard mask.
         label: the truth.
         probability: probabilities of the classes, with or without a background channel; without it there is no ``auc``.
-        spacing: pixel size in mm along each axis; ``None`` where it is unknown, then ``hd95_mm`` and ``asd_mm`` are NaN.
+        spacing: pixel size in mm along each axis; ``None`` where it is unknown, then distances in mm are NaN.
         classes: names of the classes without the background.
         metrics: what to compute, names among ``ALL_METRICS``.
 
     Returns:
-        Value by column name. ``hd95`` gives ``hd95_px`` and ``hd95_mm``, ``asd`` (the mean distance between the surfaces,
-        of both directions together) likewise; ``dice_transunet`` and ``hd95_transunet`` follow the rules of
+        Value by column name. ``hd95`` gives ``hd95_px`` and ``hd95_mm``, ``asd`` (the mean distance between the
+        surfaces, of both directions together) likewise; ``dice_transunet`` and ``hd95_transunet`` follow the rules of
         :func:`kdseg.metrics.transunet.transunet_metrics`, in voxels. With several classes each metric has a column
         for each class (``dice_liver``) after one for the mean of the classes (``dice``).
         A ratio whose denominator is zero is NaN; so is ``auc``, ``hd95`` or ``asd`` where it is not defined. The

@@ -31,7 +31,7 @@ class OverlayRow:
     Args:
         case: its name, printed on the input; never a patient's identifier.
         image: grey values, ``HW``, any range.
-        truth: true vessel pixels, ``HW``, nonzero where a vessel is.
+        truth: true pixels of the class, ``HW``, nonzero where it is.
         predictions: predicted pixels, ``HW``, by the name of their column, such as ``"teacher"``.
     """
 
@@ -80,7 +80,7 @@ def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:
         for column, panel in enumerate(panels):
             sheet.paste(panel, (GAP + column * (PANEL + GAP), TITLE + index * (PANEL + GAP)))
     left, middle = GAP, sheet.height - LEGEND // 2
-    for name, text in {"found": "vessel, found", "missed": "vessel, missed", "false": "no vessel, marked"}.items():
+    for name, text in {"found": "found", "missed": "missed", "false": "marked wrongly"}.items():
         draw.rectangle((left, middle - 7, left + 14, middle + 7), COLOURS[name], INK)
         draw.text((left + 21, middle), text, INK, font, anchor="lm")
         left += 21 + int(draw.textlength(text, font)) + 24

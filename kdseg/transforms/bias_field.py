@@ -54,17 +54,17 @@ class N4BiasFieldCorrectiond(MapTransform):
         return result
 
     def _corrected(self, channel: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-        import SimpleITK as sitk
+        import SimpleITK
 
         values = channel.astype(np.float32)
         lowest = float(values.min())
         # SimpleITK's order of axes is the reverse of the array's
-        image = sitk.GetImageFromArray(values - lowest + 1)
+        image = SimpleITK.GetImageFromArray(values - lowest + 1)
         image.SetSpacing([float(length) for length in reversed(spacing)])
         factors = [1 if values.ndim == 3 and axis == 0 else self.shrink for axis in range(values.ndim)]
-        small = sitk.Shrink(image, factors)
-        corrector = sitk.N4BiasFieldCorrectionImageFilter()
+        small = SimpleITK.Shrink(image, factors)
+        corrector = SimpleITK.N4BiasFieldCorrectionImageFilter()
         corrector.SetMaximumNumberOfIterations(self.iterations)
-        corrector.Execute(small, sitk.OtsuThreshold(small, 0, 1))
-        field = np.exp(sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image)))
+        corrector.Execute(small, SimpleITK.OtsuThreshold(small, 0, 1))
+        field = np.exp(SimpleITK.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image)))
         return (values - lowest + 1) / field
