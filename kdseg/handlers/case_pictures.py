@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines import Workflow
 from monai.utils import convert_to_numpy
 from numpy.typing import NDArray
 
@@ -53,15 +54,15 @@ class CasePictures:
         self.longest = longest
         self.seen = 0
 
-    def attach(self, evaluator: Engine) -> None:
+    def attach(self, evaluator: Workflow) -> None:
         """Register with an evaluator whose output is a list of cases (MONAI's ``decollate=True``)."""
         evaluator.add_event_handler(Events.EPOCH_STARTED, self._start)
         evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._write)
 
-    def _start(self, evaluator: Engine) -> None:
+    def _start(self, evaluator: Workflow) -> None:
         self.seen = 0
 
-    def _write(self, evaluator: Engine) -> None:
+    def _write(self, evaluator: Workflow) -> None:
         for record, item in zip(evaluator.state.batch, evaluator.state.output, strict=True):
             truth, prediction = (self._class_numbers(item[name]) for name in ("label", "pred"))
             image = convert_to_numpy(item["image"])[0]
