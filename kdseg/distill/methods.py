@@ -71,7 +71,7 @@ METHODS: dict[str, Method] = {
     "kd": Method({"logits": Term("logits", settings={"temperature": 1.0})}, "arXiv 1503.02531", "code"),
     "lightvessel": Method(
         {
-            "fsd": Term("feature_similarity", ("enc{level}", "dec{level}"), weight=0.01),
+            "fsd": Term("feature_similarity", ("enc{level}", "dec{level}"), weight=0.1),
             "asd": Term("adversarial_similarity", weight=0.01),
         },
         "arXiv 2211.00899 (ICASSP 2023)",
@@ -113,7 +113,7 @@ METHODS: dict[str, Method] = {
         "code",
     ),
     "ofd": Method(
-        {"features": Term("overhaul", ("enc2", "enc3", "enc4"), weight=1e-3)}, "ICCV 2019 (arXiv 1904.01866)", "code"
+        {"features": Term("overhaul", ("enc2", "enc3", "enc4"), weight=1e-5)}, "ICCV 2019 (arXiv 1904.01866)", "code"
     ),
     "coco": Method(
         {

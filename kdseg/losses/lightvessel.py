@@ -49,9 +49,10 @@ class FeatureSimilarityLoss(DistillationLoss):
     """FSD: the similarity between symmetric encoder and decoder levels, carried from teacher to student.
 
     For each level l: ``S_l = cos(E_l, D_l)`` at every position, ``L = mean (S_T − S_S)²``, summed over the levels. The
-    similarity has no channels, so networks of any width compare; where a network's E_l and D_l differ in width, a 1×1
-    convolution brings E_l to the width of D_l: trained for the student, a fixed orthogonal one for the teacher (a
-    trained one could make the term vanish by itself).
+    similarity has no channels, so networks of any width compare. Levels count at which E_l and D_l are equally wide, in
+    the student and in the teacher. If there is none, all count, and a 1×1 convolution brings E_l to the width of D_l:
+    trained for the student, a fixed orthogonal one for the teacher (a trained one could make the term vanish by
+    itself). The cosine with a random projection says little, hence only if there is none.
 
     Args:
         similarity: "symmetric" (above), "cross" (all positions of E_l with all of D_l, through channel products) or
@@ -69,6 +70,7 @@ class FeatureSimilarityLoss(DistillationLoss):
             fix = suggestion(str(similarity), SIMILARITIES)
             raise UserError("similarity", found=repr(similarity), expected=", ".join(SIMILARITIES), fix=fix)
         self.similarity = similarity
+        self.levels: list[int] = []
         self.student_bridges = nn.ModuleList()
         self.teacher_bridges = nn.ModuleList()
 
@@ -80,7 +82,10 @@ class FeatureSimilarityLoss(DistillationLoss):
                 expected="pairs of an encoder and a decoder level for both",
                 fix="name them as enc1, dec1, enc2, dec2, …",
             )
-        for level in range(0, len(student), 2):
+        pairs = range(0, len(student), 2)
+        alike = [i for i in pairs if all(taps[i].shape[1] == taps[i + 1].shape[1] for taps in (student, teacher))]
+        self.levels = list(pairs) if self.similarity == "channel" or not alike else alike
+        for level in self.levels:
             if self.similarity == "channel":
                 self.student_bridges.append(
                     nn.ModuleList([orthogonal_bridge(student[level + i], teacher[level + i].shape[1]) for i in (0, 1)])
@@ -94,15 +99,15 @@ class FeatureSimilarityLoss(DistillationLoss):
 
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
         total = student[0].new_zeros(())
-        for level, bridge in enumerate(self.student_bridges):
-            pair_s, pair_t = student[2 * level : 2 * level + 2], teacher[2 * level : 2 * level + 2]
+        for index, (level, bridge) in enumerate(zip(self.levels, self.student_bridges, strict=True)):
+            pair_s, pair_t = student[level : level + 2], teacher[level : level + 2]
             if self.similarity == "channel":
                 assert isinstance(bridge, nn.ModuleList)
                 flow_s = channel_flow(bridge[0](pair_s[0]), bridge[1](pair_s[1]))
                 total = total + F.mse_loss(flow_s, channel_flow(*pair_t))
                 continue
             encoder_s, decoder_s = bridge(pair_s[0]), pair_s[1]
-            encoder_t, decoder_t = self.teacher_bridges[level](pair_t[0]), pair_t[1]
+            encoder_t, decoder_t = self.teacher_bridges[index](pair_t[0]), pair_t[1]
             size = decoder_s.shape[2:]
             if self.similarity == "symmetric":
                 map_t = resize(level_similarity(encoder_t, decoder_t), size)
