@@ -28,7 +28,9 @@ class CaseTable:
     It reads what the postprocessing left in ``engine.state.output``: ``pred`` (hard mask), ``label``, ``image`` and,
     for ``auc``, ``probability``. Without the latter ``auc`` is left out. The means go to ``engine.state.metrics`` under
     the metrics' names when the epoch ends, so handlers that stand after this one in the list see them. The key metric
-    of the evaluator stays MONAI's own. In distributed evaluation rank 0 writes the cases of all ranks.
+    of the evaluator stays MONAI's own; what the evaluator's own metrics say of all cases together, such as
+    :class:`kdseg.metrics.PooledMetric`, is in the summary under "whole_set". In distributed evaluation rank 0 writes
+    the cases of all ranks.
 
     Args:
         output_dir: folder for the two files; ``None`` writes nothing, for validation while training.
@@ -102,7 +104,7 @@ class CaseTable:
 
     def _finish(self, engine: Engine) -> None:
         self.rows = _of_all_ranks(self.rows)
-        summary = summarise(self.rows)
+        summary = {**summarise(self.rows), "whole_set": _numbers(engine.state.metrics)}
         # a metric without one defined value has no mean that another handler could use
         means = {name: entry["mean"] for name, entry in summary["metrics"].items() if entry["mean"] is not None}
         engine.state.metrics.update(means)
@@ -116,6 +118,15 @@ class CaseTable:
                 writer.writerows(self.rows)
             with whole_file(self.output_dir / "summary.json") as path:
                 path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are one number, by name; a number that is not defined has no place in JSON."""
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -77,6 +77,7 @@ def test_one_row_a_case_and_their_summary(tmp_path: Path) -> None:
         "infinite": 0,
     }
     assert summary["metrics"]["hd95_mm"]["nan"] == 1
+    assert summary["whole_set"] == {"val_mean_dice": pytest.approx(2 / 3)}
     # the means are where key metrics, early stopping and tracking look for them
     metrics = evaluator.state.metrics
     assert metrics["dice"] == pytest.approx(metrics["val_mean_dice"])
