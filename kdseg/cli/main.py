@@ -16,10 +16,12 @@ from kdseg.errors import user_error_in
 
 COMMANDS = {
     "prepare": "make a data list from a folder of images and masks, and check every case",
+    "check": "measure and compare the cases of a data list, and tell what is wrong with them",
     "train": "train a bundle's student alone, or its teacher with --teacher-network",
     "distill": "train a bundle's student with the help of a teacher",
     "evaluate": "measure a trained network on the test cases of a data list",
     "compare": "teacher, student alone and student distilled side by side, with statistics and a report",
+    "report": "write the report of a comparison again, finished or half-finished",
     "predict": "segment a file or a folder with a trained student",
     "demo": "run the whole job on a generated set of angiograms",
     "bundle": "copy a bundle that comes with kdseg, to edit it",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kdseg.data.angiogram_reader import mask_values
+from kdseg.data.content import content_of_picture
 from kdseg.data.datalist import SECTIONS, Record
 from kdseg.data.frame_reader import FrameReader
 from kdseg.errors import UserError
@@ -51,7 +51,7 @@ def check_cases(
     order = sorted(range(len(records)), key=lambda index: PRIORITY.index(records[index].get("section")))
     kept: dict[int, Record] = {}
     problems: list[dict[str, str]] = []
-    case_of_picture: dict[bytes, str] = {}
+    case_of_picture: dict[str, str] = {}
     section_of_patient: dict[str, str] = {}
     for index in tqdm(order, desc="checking", unit="case", leave=False, disable=None if progress else True):
         record = records[index]
@@ -67,9 +67,7 @@ def check_cases(
                 check_mask(mask)
                 _check_values(mask_reader, file, mask_meta["frame"])
                 file = Path(record["image"])
-            picture = hashlib.sha256(
-                f"{image.shape}".encode() + np.round(image * 65535).astype(np.uint16).tobytes()
-            ).digest()
+            picture = content_of_picture(image)
             if picture in case_of_picture:
                 raise UnusableError(f"the same picture as case {case_of_picture[picture]}")
             section, patient = record.get("section"), record.get("patient")

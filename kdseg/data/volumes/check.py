@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kdseg.data.check import PRIORITY
+from kdseg.data.content import content_of_volume
 from kdseg.data.datalist import SECTIONS, Record
 from kdseg.data.dicom.reader import DicomSeriesReader
 from kdseg.data.labels import read_label
@@ -44,7 +44,7 @@ def check_volumes(
     order = sorted(range(len(records)), key=lambda index: PRIORITY.index(records[index].get("section")))
     kept: dict[int, Record] = {}
     problems: list[dict[str, str]] = []
-    case_of_volume: dict[bytes, str] = {}
+    case_of_volume: dict[str, str] = {}
     section_of_patient: dict[str, str] = {}
     reader = DicomSeriesReader()
     for index in tqdm(order, desc="checking", unit="case", leave=False, disable=None if progress else True):
@@ -60,7 +60,7 @@ def check_volumes(
                 file = Path(record["label"])
                 counts["labelled_slices"] = _labelled_slices(file, volume.shape, meta, labels)
                 file = Path(record["image"])
-            content = hashlib.sha256(f"{volume.shape}".encode() + volume.tobytes()).digest()
+            content = content_of_volume(volume, meta["affine"])
             if content in case_of_volume:
                 raise _fault(file, f"the same volume as case {case_of_volume[content]}")
             section, patient = record.get("section"), record.get("patient")
