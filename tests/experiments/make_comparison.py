@@ -127,7 +127,7 @@ def _settings(
         "versions": {"kdseg": "0.1.0", "torch": "2.13.0", "monai": "1.6.1"},
         "machine": {"cpu": "a processor", "cores": 2, "device": "cpu"},
         "command": "kdseg compare bundles/coronary_angiogram --datalist list.json --methods kd,lightvessel --out run",
-        "test_read": "2026-03-04T05:06:07+00:00" if measured else None,
+        "test_split_read": ["2026-03-04T05:06:07Z"] if measured else [],
     }
 
 
@@ -144,10 +144,11 @@ def _write_history(folder: Path, arm: str, gain: float, epochs: int) -> None:
         writer = csv.writer(file)
         writer.writerow(["epoch", "step", "name", "value"])
         for epoch in range(1, epochs + 1):
+            writer.writerow([epoch, epoch * 100, "train/learning_rate", 0.01])
             for term, size in terms.items():
-                writer.writerow([epoch, epoch * 100, term, size * np.exp(-epoch / 5)])
+                writer.writerow([epoch, epoch * 100, f"train/{term}", size * np.exp(-epoch / 5)])
             if epoch % 2 == 0:
-                writer.writerow([epoch, epoch * 100, "val_dice", (0.7 + gain) * (1 - np.exp(-epoch / 3))])
+                writer.writerow([epoch, epoch * 100, "validation/dice", (0.7 + gain) * (1 - np.exp(-epoch / 3))])
 
 
 def _write_picture(folder: Path, name: str, number: int, dice: float) -> None:

@@ -12,6 +12,9 @@ from kdseg.experiments.report.svg import Sheet, linear_scale, linear_ticks, log_
 __all__ = ["curve_charts"]
 
 WIDTH, HEIGHT, LEFT = 330.0, 210.0, 52.0
+VALIDATION, TRAINING = "validation/", "train/"
+# a choice, not a result
+SETTINGS = ("train/learning_rate",)
 
 
 def curve_charts(method: str, histories: Mapping[str, Sequence[pd.DataFrame]]) -> list[Markup]:
@@ -25,17 +28,13 @@ def curve_charts(method: str, histories: Mapping[str, Sequence[pd.DataFrame]]) -
         histories: arm → learning curves of its runs; columns epoch, step, name, value. Of "teacher", "alone" and the
             method.
     """
-    names = list(dict.fromkeys(name for history in histories.get(method, ()) for name in history["name"]))
-    names.sort(key=lambda name: not _is_validation(name))
-    return [_chart(name, method, histories) for name in names]
-
-
-def _is_validation(name: str) -> bool:
-    return name.startswith("val")
+    names = dict.fromkeys(name for history in histories.get(method, ()) for name in history["name"])
+    shown = [name for name in names if name.startswith((VALIDATION, TRAINING)) and name not in SETTINGS]
+    return [_chart(name, method, histories) for name in sorted(shown, key=lambda name: not name.startswith(VALIDATION))]
 
 
 def _chart(name: str, method: str, histories: Mapping[str, Sequence[pd.DataFrame]]) -> Markup:
-    beside = ["teacher", "alone"] if _is_validation(name) else ["alone"]
+    beside = ["teacher", "alone"] if name.startswith(VALIDATION) else ["alone"]
     curves = {arm: _curves(histories.get(arm, ()), name) for arm in [*beside, method]}
     curves = {arm: runs for arm, runs in curves.items() if runs}
     values = pd.concat([run for runs in curves.values() for run in runs])
@@ -45,8 +44,9 @@ def _chart(name: str, method: str, histories: Mapping[str, Sequence[pd.DataFrame
     up = (log_scale if steep else linear_scale)(low, high, HEIGHT - 40, 30.0)
     across = linear_scale(float(values.index.min()), last, LEFT, WIDTH - 12)
     ends = "; ".join(f"{arm} ends at {_mean(runs).iloc[-1]:.4g}" for arm, runs in curves.items())
-    sheet = Sheet(WIDTH, HEIGHT, f"{method}: {name} by epoch", ends)
-    sheet.text(LEFT, 16, name + (" (logarithmic)" if steep else ""), "label")
+    title = name.removeprefix(TRAINING).replace("/", ": ")
+    sheet = Sheet(WIDTH, HEIGHT, f"{method}: {title} by epoch", ends)
+    sheet.text(LEFT, 16, title + (" (logarithmic)" if steep else ""), "label")
     for tick in log_ticks(low, high) if steep else linear_ticks(low, high, 4):
         sheet.line(LEFT, up(tick), WIDTH - 12, up(tick), "grid")
         sheet.text(LEFT - 6, up(tick) + 4, f"{tick:.4g}", "tick", "end")

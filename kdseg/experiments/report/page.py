@@ -12,6 +12,7 @@ from kdseg.experiments.comparison_folder import Comparison, is_lower_better
 from kdseg.experiments.report.charts import box_plot, forest_plot, frontier_plot
 from kdseg.experiments.report.curves import curve_charts
 from kdseg.experiments.report.details import case_table, runs_table, settings_table, standing_table
+from kdseg.experiments.report.few_labels import Parts, few_labels_chart, few_labels_table
 from kdseg.experiments.report.pictures import COLOURS, OTHER_CLASS, case_panels
 from kdseg.experiments.report.tables import result_tables
 from kdseg.experiments.report.verdict import level_of, verdict_of
@@ -21,13 +22,19 @@ from kdseg.experiments.statistics import case_values
 __all__ = ["render_page"]
 
 
-def render_page(comparison: Comparison, found: Mapping[str, Any], students: Mapping[str, Mapping[str, Any]]) -> str:
+def render_page(
+    comparison: Comparison,
+    found: Mapping[str, Any],
+    students: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, Parts],
+) -> str:
     """The page of a comparison.
 
     Args:
         comparison: the folder.
         found: its results.
         students: the results of each student by name.
+        labels: see :func:`kdseg.experiments.report.few_labels.few_labels`.
     """
     environment = Environment(
         loader=PackageLoader("kdseg.experiments.report", "templates"),
@@ -44,7 +51,7 @@ def render_page(comparison: Comparison, found: Mapping[str, Any], students: Mapp
         bundle=comparison.settings.get("bundle", comparison.out.name),
         metric=metric_name(metric),
         notices=list(_notices(comparison, found)),
-        blocks=[_student_block(comparison, name, entry) for name, entry in students.items()],
+        blocks=[_student_block(comparison, name, entry, labels.get(name)) for name, entry in students.items()],
         frontiers=[
             (title, chart)
             for title, key, axis in (
@@ -59,11 +66,13 @@ def render_page(comparison: Comparison, found: Mapping[str, Any], students: Mapp
         failures=[cell for cell in comparison.cells if cell["state"] == "failed"],
         settings=settings_table(comparison),
         command=comparison.settings.get("command"),
-        test_read=comparison.settings.get("test_read"),
+        test_read=comparison.settings.get("test_split_read", []),
     )
 
 
-def _student_block(comparison: Comparison, student: str, found: Mapping[str, Any]) -> dict[str, Any]:
+def _student_block(
+    comparison: Comparison, student: str, found: Mapping[str, Any], labels: Parts | None
+) -> dict[str, Any]:
     """Everything of one student."""
     metric, methods = comparison.key_metric, found["methods"]
     ranked = sorted(methods, key=lambda name: -(methods[name]["gain"] if methods[name]["gain"] is not None else -1e9))
@@ -80,6 +89,9 @@ def _student_block(comparison: Comparison, student: str, found: Mapping[str, Any
         "forest": forest_plot(methods, _lead(found, metric), metric) if best else None,
         "boxes": list(_boxes(comparison, student)) if measured else [],
         "cases": case_table(comparison, student) if measured else None,
+        "few_labels": None
+        if labels is None
+        else (few_labels_chart(student, labels, metric), few_labels_table(student, labels, metric)),
         "pictures": case_panels(comparison, student, best) if best else [],
         "best": best,
         "curves": [(name, charts) for name in ranked if (charts := _curves(comparison, student, name))],

@@ -11,6 +11,7 @@ from typing import Any
 
 from kdseg.experiments.comparison_folder import read_comparison
 from kdseg.experiments.report.details import standing_table
+from kdseg.experiments.report.few_labels import few_labels, few_labels_table
 from kdseg.experiments.report.page import render_page
 from kdseg.experiments.report.tables import Table, flat_rows, result_tables
 from kdseg.experiments.statistics import statistics_of
@@ -49,6 +50,8 @@ def write_report(out: str | Path) -> None:
     of_first = {name: {key: found[key] for key in KEYS} for name in comparison.students[:1] if "sites" in found}
     students: Mapping[str, Mapping[str, Any]] = found.get("students", of_first)
     tables = [table for name, entry in students.items() for table in result_tables(comparison, name, entry)]
+    labels = few_labels(comparison, students)
+    tables += [few_labels_table(name, parts, comparison.key_metric) for name, parts in labels.items()]
     tables += [standing_table(comparison)]
     contents = {
         "results.json": json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
@@ -56,7 +59,7 @@ def write_report(out: str | Path) -> None:
         "tables.json": json.dumps([_plain(table) for table in tables], indent=1, ensure_ascii=False) + "\n",
         "tables.md": "\n".join(_markdown(table) for table in tables),
         "tables.tex": LATEX_HEAD + "\n".join(_latex(table) for table in tables),
-        "report.html": render_page(comparison, found, students),
+        "report.html": render_page(comparison, found, students, labels),
     }
     for name, text in contents.items():
         with whole_file(Path(out) / name) as path:
