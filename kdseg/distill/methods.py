@@ -26,6 +26,7 @@ from kdseg.losses import (
     LogitsLoss,
     MemoryLoss,
     OverhaulLoss,
+    OverlapLoss,
     PairwiseLoss,
     RegionAffinityLoss,
     RelationalLoss,
@@ -45,6 +46,7 @@ LOSSES: dict[str, type[DistillationLoss]] = {
     "factor": FactorLoss,
     "variational_information": VariationalInformationLoss,
     "overhaul": OverhaulLoss,
+    "overlap": OverlapLoss,
     "spatial_graph": SpatialGraphLoss,
     "importance_map": ImportanceMapLoss,
     "region_affinity": RegionAffinityLoss,
@@ -68,7 +70,11 @@ LOSSES: dict[str, type[DistillationLoss]] = {
 """The losses that a term can name."""
 
 METHODS: dict[str, Method] = {
-    "kd": Method({"logits": Term("logits", settings={"temperature": 1.0})}, "arXiv 1503.02531", "code"),
+    "kd": Method(
+        {"logits": Term("logits", settings={"temperature": 1.0}), "overlap": Term("overlap", weight=0.0)},
+        "arXiv 1503.02531",
+        "code",
+    ),
     "lightvessel": Method(
         {
             "fsd": Term("feature_similarity", ("enc{level}", "dec{level}"), weight=0.1),

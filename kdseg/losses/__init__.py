@@ -15,6 +15,7 @@ from kdseg.losses.ifvd import ClassVariationLoss
 from kdseg.losses.lightvessel import AdversarialSimilarityLoss, FeatureSimilarityLoss
 from kdseg.losses.logits import LogitsLoss, logits_distillation
 from kdseg.losses.ofd import OverhaulLoss
+from kdseg.losses.overlap import OverlapLoss
 from kdseg.losses.rkd import RelationalLoss
 from kdseg.losses.similarity import BatchSimilarityLoss
 from kdseg.losses.skds import PairwiseLoss
@@ -47,6 +48,7 @@ __all__ = [
     "LogitsLoss",
     "MemoryLoss",
     "OverhaulLoss",
+    "OverlapLoss",
     "PairwiseLoss",
     "RegionAffinityLoss",
     "RelationalLoss",

@@ -22,6 +22,16 @@ def logits(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tenso
     return loss.temperature**2 * divergence.mean()
 
 
+@reference("overlap")
+def overlap(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
+    p, q = (z[0].softmax(1) if loss.head == "softmax" else z[0].sigmoid() for z in (student, teacher))
+    values = []
+    for p_map, q_map in zip(p.flatten(0, 1), q.flatten(0, 1), strict=True):
+        shared, whole = 2 * (p_map * q_map).sum() + 1e-5, p_map.square().sum() + q_map.square().sum() + 1e-5
+        values.append(1 - shared / whole)
+    return torch.stack(values).mean()
+
+
 @reference("feature_similarity", {}, {"similarity": "cross"}, {"similarity": "channel"})
 def feature_similarity(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
     total = torch.zeros((), dtype=student[0].dtype)
