@@ -132,7 +132,15 @@ def _outliers(cases: Sequence[CaseMeasures]) -> list[Finding]:
             found += _unlike("size of a structure", name, unit, sizes)
     for name in ("p01", "median", "p99"):
         found += _unlike("intensity", name, "", {case.case: case.intensity[name] for case in cases}, ratio=False)
-    return found
+    return _joined(found)
+
+
+def _joined(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding where a case is unlike the others in several ways of a kind."""
+    texts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for finding in findings:
+        texts.setdefault((finding.kind, finding.cases), []).append(finding.text)
+    return [Finding(WARNING, kind, cases, "; ".join(several)) for (kind, cases), several in texts.items()]
 
 
 def _unlike(what: str, which: str, unit: str, values: Mapping[str, float], ratio: bool = True) -> list[Finding]:
@@ -152,7 +160,7 @@ def _unlike(what: str, which: str, unit: str, values: Mapping[str, float], ratio
             WARNING,
             f"{what} unlike the others'",
             (case,),
-            f"{which}: {figure(value)}{f' {unit}' if unit else ''}, usual {figure(usual)}",
+            f"{which} {figure(value)}{f' {unit}' if unit else ''}, usual {figure(usual)}",
         )
         for case, value, far in zip(values, numbers, away > max(spread, least), strict=True)
         if far

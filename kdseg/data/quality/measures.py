@@ -152,7 +152,7 @@ def _structures(loaded: LoadedCase, label: np.ndarray, labels: Mapping[str, str]
         box = tuple(slice(places[0], places[-1] + 1) for places in axes)
         middle = np.mean(np.nonzero(inside[box]), axis=1) + [places[0] for places in axes]
         centre = (loaded.affine @ [*middle, 1])[:3] if label.ndim == 3 else middle
-        size = round(float(inside.sum()) * share, 4)
+        size = float(f"{inside.sum() * share:.6g}")
         found[name] = Structure(value, size, unit, tuple(touches), tuple(round(float(place), 2) for place in centre))
     return found
 
