@@ -183,7 +183,7 @@ FAULTS = {
         "size of a structure unlike the others'",
         "right_kidney 0.314 ml, usual",
     ),
-    "bright": (put("image", volume_of(8) + 300), "warning", "intensity unlike the others'", "; median 4"),
+    "bright": (put("image", volume_of(8) + 300), "warning", "intensity unlike the others'", "; median 398, usual 100"),
     "other spacing": (
         put("image", volume_of(8), AFFINE @ np.diag([1, 1, 3, 1])),
         "warning",
