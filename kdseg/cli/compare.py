@@ -43,9 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: every cell is finished; 1: some failed, and are named."""
     from kdseg.configuration import bundle_folder
+    from kdseg.experiments.ablation import ablation_table
     from kdseg.experiments.compare import compare
-    from kdseg.experiments.compare_measuring import mean_table
     from kdseg.experiments.compare_request import CompareRequest
+    from kdseg.experiments.report import headline_text
 
     request = CompareRequest(
         bundle=bundle_folder(arguments.bundle),
@@ -64,13 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
     _log_to_terminal()
     rows = compare(request, _command())
-    failed = [row for row in rows if row["state"] == "failed"]
     out = Path(arguments.out)
     if arguments.json:
         print((out / "results.json").read_text(encoding="utf-8"))
     else:
-        print(mean_table(out / "cases.csv"))
+        for part in request.parts:
+            labelled = "" if part.labelled is None else f" with the labels of {part.labelled} patient(s)"
+            print(f"Test cases{labelled}\n\n{headline_text(part.out)}")
+        for method in request.ablate:
+            print(f"{method}, its terms:\n\n{ablation_table(method, out / 'cases.csv')}\n")
         print(f"report: {out / 'report.html'}   numbers: {out / 'results.json'}   cases: {out / 'cases.csv'}")
+    failed = [row for row in rows if row["state"] == "failed"]
     for row in failed:
         print(f"failed: {row['folder']}: {row['reason']}", file=sys.stderr)
     return 1 if failed else 0

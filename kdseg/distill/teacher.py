@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from monai.data import MetaTensor
 from torch import Tensor, nn
 
 from kdseg.distill.taps import IMAGE, LOGITS, TapRecorder
@@ -148,7 +149,9 @@ class Teacher(nn.Module):
         """Logits ``BKH[WD]`` of the student's input and classes, so that the teacher is evaluated like any network."""
         with torch.no_grad():
             output = self.network(self.seen(image))
-            return self._logits(output[0] if isinstance(output, (list, tuple)) else output, image)
+            logits = self._logits(output[0] if isinstance(output, (list, tuple)) else output, image)
+        # the conversion works on plain tensors, and distances in mm need the spacing
+        return MetaTensor(logits).copy_meta_from(image) if isinstance(image, MetaTensor) else logits
 
     def taps(self, image: Tensor) -> dict[str, Tensor]:
         """The chosen taps of an image batch ``BCH[WD]``; plain tensors, usable in a student's backward."""

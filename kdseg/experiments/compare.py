@@ -7,8 +7,8 @@ import logging
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import replace
-from importlib import import_module, metadata
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from kdseg.configuration import compose_bundle
 from kdseg.distill import held_out_cases
 from kdseg.distill.teachers.seen_cases import check_unseen
 from kdseg.errors import UserError
-from kdseg.experiments.compare_lists import compare_lists
+from kdseg.experiments.compare_budget import steps_of
+from kdseg.experiments.compare_lists import ALL, compare_lists
 from kdseg.experiments.compare_measuring import collect_cases, collect_cells, measure
 from kdseg.experiments.compare_plan import Cell, groups, plan
 from kdseg.experiments.compare_request import TEACHER, CompareRequest
 from kdseg.experiments.compare_training import check_unchanged, fail, train_group, write_json
+from kdseg.experiments.report import write_report
 from kdseg.handlers.provenance import data_list_facts
 
 __all__ = ["FORMAT", "compare"]
@@ -34,6 +36,12 @@ FORMAT = 1
 """Of the files in a comparison's folder."""
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    request: CompareRequest
+    cells: Sequence[Cell]
+
+
 def compare(request: CompareRequest, command: str = "") -> list[dict[str, Any]]:
     """Run what is not finished yet of a comparison, measure it and write its report.
 
@@ -42,38 +50,61 @@ def compare(request: CompareRequest, command: str = "") -> list[dict[str, Any]]:
         command: the command line, for the report.
 
     Returns:
-        The content of ``cells.json``.
+        The rows of ``cells.json``, those of the parts with few labels too; "folder" is below ``request.out``.
 
     Raises:
         UserError: before any training, for whatever in the request cannot be done.
     """
     # a training that resumes knows its teacher by the path
     request = replace(request, out=request.out.absolute())
+    steps = steps_of(request, _known(request.out))
+    prepared = [_prepare(part, steps, command) for part in request.parts]
+    for part in prepared:
+        _train(part)
+    rows = []
+    for part in prepared:
+        prefix = part.request.out.relative_to(request.out)
+        rows += [{**row, "folder": (prefix / row["folder"]).as_posix()} for row in _measure(part)]
+    # the whole comparison last: its report shows the parts with few labels too
+    for part in reversed(prepared):
+        write_report(part.request.out)
+    return rows
+
+
+def _prepare(request: CompareRequest, steps: int | None, command: str) -> _Prepared:
     lists = compare_lists(request.datalist, request.out / "lists", request.folds, request.labelled)
     _check_teacher(request, lists)
     known = _known(request.out)
-    cells = plan(request, lists, _steps(request))
+    cells = plan(request, lists, steps)
     check_unchanged(cells)
-    write_json(request.out / "comparison.json", _described(request, cells, known, command))
-    tasks = groups(cells)
+    described = {**_described(request, cells, known, command), "budget_steps": steps}
+    write_json(request.out / "comparison.json", described)
+    return _Prepared(request, cells)
+
+
+def _train(part: _Prepared) -> None:
+    tasks = groups(part.cells)
     for number, task in enumerate(tasks, start=1):
         todo = [cell for cell in task if not cell.finished]
         if not todo:
             continue
-        names = dict.fromkeys(cell.arm for cell in todo)
-        where = "" if task[0].fold == "all" else f"fold {task[0].fold}, "
-        logger.info(f"[{number}/{len(tasks)}] {where}seed {task[0].seed}: {', '.join(names)}")
-        train_group(_with_teacher(task, cells))
-        collect_cells(cells, request.out)
-    read = measure(cells)
+        labelled = "" if part.request.labelled is None else f"{part.request.labelled} labelled, "
+        where = "" if task[0].fold == ALL else f"fold {task[0].fold}, "
+        names = ", ".join(dict.fromkeys(cell.arm for cell in todo))
+        logger.info(f"[{number}/{len(tasks)}] {labelled}{where}seed {task[0].seed}: {names}")
+        train_group(_with_teacher(task, part.cells))
+        collect_cells(part.cells, part.request.out)
+
+
+def _measure(part: _Prepared) -> list[dict[str, Any]]:
+    out = part.request.out
+    read = measure(part.cells)
     if read is not None:
-        content = json.loads((request.out / "comparison.json").read_text(encoding="utf-8"))
+        content = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
         content["test_split_read"].append(read)
-        write_json(request.out / "comparison.json", content)
-    collect_cases(cells, request.out)
-    rows = collect_cells(cells, request.out)
-    if (Path(__file__).parent / "report" / "report.html").is_file():
-        import_module("kdseg.experiments.report.write").write_report(request.out)
+        write_json(out / "comparison.json", content)
+    collect_cases(part.cells, out)
+    rows = collect_cells(part.cells, out)
     return rows
 
 
@@ -82,8 +113,8 @@ def _with_teacher(task: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:
     teachers = {cell.fold: cell for cell in cells if cell.arm == TEACHER}
     able = []
     for cell in task:
-        teacher = teachers.get(cell.fold)
-        if teacher is None or teacher.finished or "teacher" not in cell.settings:
+        teacher = teachers[cell.fold]
+        if cell.arm == TEACHER or teacher.finished or "teacher" not in cell.settings:
             able.append(cell)
         elif not cell.finished:
             reason = teacher.notes("failed").get("reason", "it is not trained")
@@ -113,13 +144,9 @@ def _known(out: Path) -> dict[str, Any]:
             out,
             found=f"a comparison of kdseg {content.get('kdseg_version')} (format {content.get('format')})",
             expected=f"an empty folder, or a comparison of this version ({__version__}, format {FORMAT})",
-            fix="choose another --out",
+            fix="choose another --out, or delete that folder",
         )
     return content
-
-
-def _steps(request: CompareRequest) -> int | None:
-    return None if request.budget is None else int(request.budget)
 
 
 def _described(request: CompareRequest, cells: Sequence[Cell], known: dict[str, Any], command: str) -> dict[str, Any]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -22,12 +20,11 @@ from kdseg.experiments.compare_request import TEACHER
 from kdseg.experiments.compare_training import fail, share_parts, write_json
 from kdseg.files import whole_file
 
-__all__ = ["collect_cases", "collect_cells", "mean_table", "measure"]
+__all__ = ["collect_cases", "collect_cells", "measure"]
 
 logger = logging.getLogger(__name__)
 
 SHARED = ("validate::dataset",)
-SHOWN = ("dice", "cldice", "hd95_px", "hd95_mm")
 TABLE = Path("evaluation_test") / "cases.csv"
 
 
@@ -49,7 +46,11 @@ def measure(cells: Sequence[Cell]) -> str | None:
             workflow = _compose(cell)
             workflow.initialize()
             share_parts(workflow, SHARED, shared.setdefault(cell.fold, {}))
-            workflow.run()
+            if cell.given:
+                # it is loaded where the configuration loads a teacher, whatever kind of file it is
+                workflow.parser.get_parsed_content("validate#evaluator").run()
+            else:
+                workflow.run()
             if _network(cell) not in costs:
                 costs[_network(cell)] = _costs(workflow)
         except Exception as error:
@@ -99,15 +100,18 @@ def collect_cases(cells: Sequence[Cell], out: Path) -> list[dict[str, Any]]:
 
 
 def _compose(cell: Cell) -> ConfigWorkflow:
-    layers = ["train", *(["train_teacher"] if cell.arm == TEACHER else []), "evaluate"]
-    unused = ("method", "method_args", "teacher", "batch_size")
-    workflow = compose_bundle(cell.bundle, layers, {}, own_logging=False)
-    parser = workflow.parser
-    for key, value in cell.settings.items():
-        # the distillation's settings are not the evaluation's
-        if key.replace("::", "#").split("#")[0] in parser and key not in unused:
-            parser[key] = value
-    parser["validate#handlers"].append({"_target_": "kdseg.handlers.CasePictures", "output_dir": "@evaluation_dir"})
+    if cell.given:
+        workflow = compose_bundle(cell.bundle, [*cell.layers, "evaluate"], cell.settings, own_logging=False)
+        workflow.parser["validate#evaluator#network"] = "@teacher_network"
+    else:
+        layers = ["train", *(["train_teacher"] if cell.arm == TEACHER else []), "evaluate"]
+        workflow = compose_bundle(cell.bundle, layers, {}, own_logging=False)
+        for key, value in cell.settings.items():
+            # what concerns the distillation alone is no setting of these layers
+            if key.replace("::", "#").split("#")[0] in workflow.parser and key not in ("method", "batch_size"):
+                workflow.parser[key] = value
+    pictures = {"_target_": "kdseg.handlers.CasePictures", "output_dir": "@evaluation_dir", "classes": "@classes"}
+    workflow.parser["validate#handlers"].append(pictures)
     return workflow
 
 
@@ -122,7 +126,7 @@ def _costs(workflow: ConfigWorkflow) -> dict[str, Any]:
     from kdseg.networks.count import count_macs, count_parameters
 
     parser = workflow.parser
-    network: nn.Module = parser.get_parsed_content("student")
+    network: nn.Module = parser.get_parsed_content("validate#evaluator#network")
     image = torch.as_tensor(parser.get_parsed_content("validate#dataset")[0]["image"])
     patch = (1, image.shape[0], *parser.get_parsed_content("patch_size"))
     inference = _Inference(network, parser.get_parsed_content("validate#inferer"))
@@ -144,25 +148,3 @@ class _Inference(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.inferer(image, self.network)
-
-
-def mean_table(cases: Path) -> str:
-    """Means over all test cases, seeds and folds of each arm in ``cases.csv``, for the terminal."""
-    from kdseg.experiments.table import text_table
-
-    with cases.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    metrics = [name for name in (rows[0] if rows else ()) if name in SHOWN]
-    arms: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-    for row in rows:
-        arms.setdefault((row["student"], row["arm"]), []).append(row)
-    lines: list[list[object]] = []
-    for (student, arm), its in arms.items():
-        means = [_mean([float(row[metric] or "nan") for row in its]) for metric in metrics]
-        lines.append([arm, student or "-", len({(row["fold"], row["seed"]) for row in its}), *means])
-    return text_table(lines, ["arm", "student", "runs", *metrics])
-
-
-def _mean(values: Sequence[float]) -> str:
-    finite = [value for value in values if math.isfinite(value)]
-    return f"{fmean(finite):.4f}" if finite else "-"

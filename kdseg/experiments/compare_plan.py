@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Cell:
         key: fingerprint of all that makes its result.
         stream: cells of the same stream are trained on the same batches.
         standing: of the method.
+        given: a teacher that was trained before: it is only measured.
     """
 
     bundle: Path
@@ -53,6 +54,7 @@ class Cell:
     key: str
     stream: str
     standing: str = ""
+    given: bool = False
 
     @property
     def label(self) -> str:
@@ -96,16 +98,8 @@ def plan(request: CompareRequest, lists: Mapping[str, Path], steps: int | None) 
         base = {"datalist": str(datalist), "mlflow": False}
         if request.device is not None:
             base["device"] = f"$torch.device('{request.device}')"
-        teacher = None
-        if not request.teacher:
-            own = request.settings_of(TEACHER)
-            length = _schedule(None if "epochs" in own else steps, {**defaults, **own})
-            known = _known(request, layers_of[TEACHER], common)
-            known = {key: value for key, value in known.items() if _first(key) != "network_def"}
-            folder = request.out / "cells" / f"fold_{fold}" / TEACHER
-            settings = {**base, "seed": 0, **known, **own, **length}
-            teacher = _cell(request, fold, "", Arm(TEACHER), folder, layers_of[TEACHER], settings)
-            cells.append(teacher)
+        teacher = _teacher(request, fold, base, common, defaults, steps)
+        cells.append(teacher)
         for student in students:
             for seed in range(request.seeds):
                 for arm in request.arms:
@@ -116,15 +110,14 @@ def plan(request: CompareRequest, lists: Mapping[str, Path], steps: int | None) 
                         settings["network_def"] = _network(student)
                     if arm.method is not None:
                         settings["method"] = arm.method
-                        settings["teacher"] = str(teacher.model) if teacher is not None else _given(request, fold)
+                        settings["teacher"] = teacher.settings["teacher"] if teacher.given else str(teacher.model)
                         if arm.method_args:
                             settings["method_args"] = {**arm.method_args, **settings.get("method_args", {})}
                     if arm.unlabelled:
                         # as many labelled crops in a step as every other arm has, and as many without labels
                         settings["batch_size"] = 2 * settings.get("batch_size", defaults["batch_size"])
                     folder = request.out / "cells" / f"fold_{fold}" / student / arm.name / f"seed_{seed}"
-                    taught_by = teacher.key if teacher is not None else ""
-                    cells.append(_cell(request, fold, student, arm, folder, layers_of[arm.name], settings, taught_by))
+                    cells.append(_cell(request, fold, student, arm, folder, layers_of[arm.name], settings, teacher.key))
     return cells
 
 
@@ -135,6 +128,37 @@ def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
         together = (cell.fold, cell.seed, cell.stream) if cell.arm != TEACHER else (cell.fold, TEACHER)
         found.setdefault(together, []).append(cell)
     return list(found.values())
+
+
+def _teacher(
+    request: CompareRequest,
+    fold: str,
+    base: Mapping[str, Any],
+    common: Mapping[str, Any],
+    defaults: Mapping[str, int],
+    steps: int | None,
+) -> Cell:
+    """The teacher of a fold: trained as long as the students unless it has its own epochs, or given."""
+    own = request.settings_of(TEACHER)
+    folder = request.out / "cells" / f"fold_{fold}" / TEACHER
+    if request.teacher:
+        layers = ["train", "distill"]
+        names = [name.replace("{fold}", fold) for name in request.teacher]
+        settings = {**base, "seed": 0, **_known(request, layers, common), "teacher": names}
+        files = [file for name in names for file in _weights(Path(name))]
+        key = fingerprint(given=[content_hash(file) for file in files])
+        return replace(_cell(request, fold, "", Arm(TEACHER), folder, layers, settings, key), given=True)
+    layers = ["train", "train_teacher"]
+    known = _known(request, layers, common)
+    known = {key: value for key, value in known.items() if _first(key) != "network_def"}
+    length = _schedule(None if "epochs" in own else steps, {**defaults, **own})
+    settings = {**base, "seed": 0, **known, **own, **length}
+    return _cell(request, fold, "", Arm(TEACHER), folder, layers, settings)
+
+
+def _weights(path: Path) -> list[Path]:
+    """The file itself, or what is in a bundle's folder."""
+    return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
 
 
 def _cell(
@@ -150,9 +174,6 @@ def _cell(
     configs = [content_hash(request.bundle / "configs" / f"{layer}.json") for layer in layers]
     # what is named by a path counts by its content; devices differ in rounding only
     plain = {key: value for key, value in settings.items() if key not in ("datalist", "teacher", "device")}
-    if arm.method is not None and not teacher_key:
-        given = settings["teacher"]
-        teacher_key = fingerprint(teacher=[content_hash(name) for name in given if Path(name).is_file()])
     stream = {key: value for key, value in request.settings_of(arm.name).items() if _first(key) not in OF_THE_ARM}
     return Cell(
         bundle=request.bundle,
@@ -190,9 +211,12 @@ def _layers(arm: Arm) -> list[str]:
 
 
 def _schedule(steps: int | None, settings: Mapping[str, Any]) -> dict[str, int]:
-    """Epochs that hold the steps (rounded up to whole epochs) and end with a validation."""
-    steps = settings["epochs"] * settings["steps_per_epoch"] if steps is None else steps
-    epochs = max(1, steps // settings["steps_per_epoch"])
+    """Epochs that hold the steps, or little more where they do not divide, and that end with a validation."""
+    usual = settings["steps_per_epoch"]
+    steps = settings["epochs"] * usual if steps is None else steps
+    # epochs of the usual length, up to twice as long where that fits better
+    counts = range(max(1, steps // usual), max(1, steps // (2 * usual)) - 1, -1)
+    epochs = min(counts, key=lambda count: -steps % count)
     interval = next(i for i in range(min(settings["val_interval"], epochs), 0, -1) if epochs % i == 0)
     return {"epochs": epochs, "steps_per_epoch": -(-steps // epochs), "val_interval": interval}
 
@@ -205,10 +229,6 @@ def _network(name: str) -> dict[str, Any]:
         "in_channels": "@in_channels",
         "out_channels": "@out_channels",
     }
-
-
-def _given(request: CompareRequest, fold: str) -> list[str]:
-    return [name.replace("{fold}", fold) for name in request.teacher]
 
 
 def _known(request: CompareRequest, layers: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:

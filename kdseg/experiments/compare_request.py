@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,10 @@ class CompareRequest:
         for option, number in numbers:
             if number < 1:
                 raise UserError(f"--{option}", found=str(number), expected="1 or more", fix="give a larger number")
+        if self.semi and self.teacher:
+            fix = "leave --teacher out: each number of labels has a teacher of its own"
+            found = "a teacher that may have seen all labels"
+            raise UserError("--semi with --teacher", found=found, expected="one of the two", fix=fix)
         if self.budget is not None and not re.fullmatch(r"[1-9]\d*|\d+(\.\d+)?m", self.budget):
             expected = "a number of steps, or of minutes with an m behind it"
             raise UserError("--budget", found=repr(self.budget), expected=expected, fix="for instance 1500 or 30m")
@@ -148,6 +152,21 @@ class CompareRequest:
                 found[key] = value
         return found
 
+    @property
+    def parts(self) -> list[CompareRequest]:
+        """This comparison, and one for each number of labelled patients.
+
+        With few labels every method comes twice: on the labelled images alone, and with the others beside them.
+        """
+        both = tuple(dict.fromkeys(name for one in self.methods for name in (one, _with_unlabelled(one))))
+        return [
+            replace(self, semi=()),
+            *(
+                replace(self, semi=(), labelled=number, methods=both, ablate=(), out=self.out / f"labelled_{number}")
+                for number in self.semi
+            ),
+        ]
+
     def described(self) -> dict[str, Any]:
         """For ``comparison.json``: plain values, and no folders of this machine."""
         return {
@@ -161,6 +180,10 @@ class CompareRequest:
             "settings": list(self.settings),
             "tune": self.tune,
         }
+
+
+def _with_unlabelled(method: str) -> str:
+    return method if method.endswith(UNLABELLED) else method + UNLABELLED
 
 
 def _known(option: str, name: str, names: Mapping[str, Any] | Sequence[str]) -> None:
