@@ -5,6 +5,7 @@ The statistics are scipy's and statsmodels'; what is ours is when to stay silent
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,12 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     from statsmodels.stats.multitest import multipletests
 
     known = {name: value for name, value in p_values.items() if value is not None}
-    corrected = multipletests(list(known.values()), method="holm")[1] if known else []
+    # statsmodels collects garbage in every call, which takes a second where torch is loaded: hide what is there from it
+    gc.freeze()
+    try:
+        corrected = multipletests(list(known.values()), method="holm")[1] if known else []
+    finally:
+        gc.unfreeze()
     by_name = dict(zip(known, map(float, corrected), strict=True))
     return {name: by_name.get(name) for name in p_values}
 
