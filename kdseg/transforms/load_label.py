@@ -34,6 +34,14 @@ class LoadLabeld(MapTransform):
 
     Raises:
         UserError: when the image is not loaded yet, or as :func:`kdseg.data.read_label`.
+
+    Example:
+        >>> import tempfile, nibabel; from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp()) / "label.nii.gz"
+        >>> nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 6), np.uint8), np.eye(4)), path)
+        >>> image = MetaTensor(torch.zeros(1, 4, 5, 3), affine=torch.diag(torch.tensor([1.0, 1.0, 2.0, 1.0])))
+        >>> tuple(LoadLabeld("label")({"image": image, "label": path})["label"].shape)
+        (1, 4, 5, 3)
     """
 
     def __init__(

@@ -36,6 +36,13 @@ def choose_series(
 
     Raises:
         UserError: when none is left, or more than one; what is there is listed.
+
+    Example:
+        >>> from pydicom.data import get_testdata_file
+        >>> from kdseg.data import dicom_series
+        >>> volumes = dicom_series([get_testdata_file(name) for name in ("CT_small.dcm", "MR_small.dcm")])
+        >>> choose_series(volumes, modality="MR").spacing
+        (0.3125, 0.3125, 0.8)
     """
     if choose not in ("only", "largest"):
         raise UserError(

@@ -31,7 +31,8 @@ def read_values(frames: Sequence[Frame]) -> np.ndarray:
     Raises:
         UserError: when pixels are missing, truncated or cannot be decoded.
     """
-    volume = np.empty((*frames[0].shape, len(frames)), dtype=np.float32)
+    # in the files' order, and turned at the end: a view, where writing slice after slice across memory is slow
+    volume = np.empty((len(frames), *frames[0].shape[::-1]), dtype=np.float32)
     opened: dict[Path, Dataset] = {}
     for place, frame in enumerate(frames):
         try:
@@ -51,8 +52,8 @@ def read_values(frames: Sequence[Frame]) -> np.ndarray:
                 expected="a whole picture",
                 fix="copy or export the file again; it may be truncated or damaged",
             ) from error
-        volume[..., place] = values.T
-    return volume
+        volume[place] = values
+    return volume.T
 
 
 def _open(path: Path) -> Dataset:

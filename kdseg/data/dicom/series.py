@@ -70,13 +70,15 @@ class DicomSeries:
         names = ("patient", "study", "series", "modality", "description", "part", "plane", "shape", "spacing")
         return {name: getattr(self, name) for name in (*names, "refusal", "mendable", "copies")}
 
-    def title(self) -> str:
-        """The volume in a few words, for messages.
+    @property
+    def name(self) -> str:
+        """Modality and description, where there is one."""
+        return f"{self.modality} '{self.description}'" if self.description else self.modality
 
-        For instance ``MR 't2_tse_tra', axial, 384×384×19``.
-        """
-        words = [f"{self.modality} '{self.description}'", self.part or self.plane, "×".join(map(str, self.shape))]
-        return ", ".join(words) + (f" (refused: {self.refusal})" if self.refusal else "")
+    def title(self) -> str:
+        """The volume in a few words, for messages, such as "MR 't2_tse_tra', axial, 384×384×19"."""
+        words = [self.name, self.part or self.plane, "×".join(map(str, self.shape))]
+        return ", ".join(filter(None, words)) + (f" (refused: {self.refusal})" if self.refusal else "")
 
     def read(self, uneven: str = "refuse") -> np.ndarray:
         """The values as float32 ``(W, H, D)``, on the grid of ``affine`` and ``shape``.
@@ -91,7 +93,7 @@ class DicomSeries:
         check_uneven(uneven)
         if self.refusal and (uneven == "refuse" or not self.mendable):
             raise UserError(
-                f"series {self.series}, {self.modality} '{self.description}'",
+                f"{Path(self.file).name} and its series ({self.name})",
                 found=self.refusal,
                 expected="evenly spaced, parallel grey slices that stand straight above each other",
                 fix='read it with uneven="resample" or leave it out' if self.mendable else "leave it out",

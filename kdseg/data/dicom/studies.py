@@ -63,6 +63,11 @@ def dicom_series(source: str | Path | Sequence[str | Path]) -> list[DicomSeries]
 
     Raises:
         UserError: when there is no readable DICOM picture; the first file's fault is told.
+
+    Example:
+        >>> from pydicom.data import get_testdata_file
+        >>> [volume.title() for volume in dicom_series([get_testdata_file("CT_small.dcm")])]
+        ['CT, axial, 128×128×1']
     """
     one = Path(source) if isinstance(source, str | Path) else None
     if one is None:

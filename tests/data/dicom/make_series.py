@@ -104,8 +104,10 @@ def write_series(
     return paths
 
 
-def write_enhanced(path: Path, volume: np.ndarray, positions: np.ndarray, slopes: Sequence[float]) -> Path:
-    """An enhanced MR file of ``volume (W, H, D)``; frames in reversed order, each with its own slope.
+def write_enhanced(
+    path: Path, volume: np.ndarray, positions: np.ndarray, slopes: Sequence[float], echoes: Sequence[float] = ()
+) -> Path:
+    """An enhanced MR file of ``volume (W, H, D)``; frames in reversed order, each with its slope and its echo time.
 
     A private group repeats the header of the classic file with another position, as one vendor does.
     """
@@ -125,6 +127,10 @@ def write_enhanced(path: Path, volume: np.ndarray, positions: np.ndarray, slopes
         private.ImagePositionPatient = [0, 0, 0]
         group.PlanePositionSequence, group.PixelValueTransformationSequence = [position], [transformation]
         group.private_block(0x2005, "A VENDOR", create=True).add_new(0x0F, "SQ", [private])
+        if echoes:
+            echo = Dataset()
+            echo.EffectiveEchoTime = echoes[-1 - len(groups)]
+            group.MREchoSequence = [echo]
         groups.append(group)
     dataset.PerFrameFunctionalGroupsSequence = groups
     dataset.save_as(path, enforce_file_format=True)

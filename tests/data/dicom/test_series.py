@@ -78,6 +78,15 @@ def test_enhanced_file_goes_by_its_functional_groups(tmp_path) -> None:
     np.testing.assert_allclose(found.read(), volume * np.array([1, 2, 3, 4]) + 1)
 
 
+def test_enhanced_file_of_two_echoes_is_two_volumes(tmp_path) -> None:
+    volume = values((6, 5, 8))
+    positions = np.repeat(straight(4), 2, axis=0)
+    path = write_enhanced(tmp_path / "enhanced.dcm", volume, positions, slopes=[1] * 8, echoes=[10.0, 20.0] * 4)
+    volumes = dicom_series(path)
+    assert sorted(volume.part for volume in volumes) == ["echo time 10.0", "echo time 20.0"]
+    np.testing.assert_array_equal(choose_series(volumes, part="time 20").read(), volume[..., 1::2] + 1)
+
+
 def test_rounded_positions_are_even(tmp_path) -> None:
     positions = straight(40, step=0.625).round(1)
     write_series(tmp_path, values((3, 3, 40)), positions)
