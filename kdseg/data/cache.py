@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from monai import __version__ as monai_version
-from monai.data import CacheDataset, Dataset, PersistentDataset
+from monai.data import CacheDataset, Dataset, MetaTensor, PersistentDataset
 from monai.transforms import Compose, RandomizableTrait
+from monai.utils import TraceKeys
 
 from kdseg._version import __version__
 from kdseg.data.files import content_hash
@@ -48,7 +49,23 @@ def cached_dataset(
         # without a copy for each draw: a copy of a volume costs more than the slice that is taken of it
         return CacheDataset(data, transform, num_workers=0, copy_cache=False, progress=sys.stderr.isatty())
     key = transform_key(transform)
-    return PersistentDataset(data, transform, Path(cache_dir) / key, hash_func=_record_key)
+    return _DiskCache(
+        data, transform, Path(cache_dir) / key, hash_func=_record_key, track_meta=True, weights_only=False
+    )
+
+
+class _DiskCache(PersistentDataset):
+    """MONAI's cache on disk, of which another process can undo the spatial transforms (``Invertd``).
+
+    MONAI tells a transform by its address in memory, which says nothing in the process that reads the case again.
+    """
+
+    def _cachecheck(self, item_transformed: Any) -> Any:
+        case = super()._cachecheck(item_transformed)
+        for value in case.values() if isinstance(case, Mapping) else ():
+            for operation in value.applied_operations if isinstance(value, MetaTensor) else ():
+                operation[TraceKeys.ID] = TraceKeys.NONE
+        return case
 
 
 def transform_key(transform: Compose) -> str:

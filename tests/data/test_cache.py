@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.transforms import Compose, EnsureTyped, Lambdad, LoadImaged, RandFlipd, ScaleIntensityRanged
+from monai.data import MetaTensor
+from monai.transforms import Compose, EnsureTyped, Lambdad, LoadImaged, RandFlipd, ScaleIntensityRanged, Zoomd
 
 from kdseg.data import cached_dataset
 from kdseg.data.cache import transform_key
@@ -41,6 +43,23 @@ def test_a_changed_transform_or_file_is_never_served_stale(tmp_path: Path) -> No
     assert value(transforms(probability=0.1)) == 0.5 and len(list(folder.rglob("*.pt"))) == 2
     written(tmp_path / "a.npy", 0.75)
     assert value(transforms()) == 0.75
+
+
+def test_spacing_and_inverse_outlive_the_disk(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.float32).reshape(4, 6, 1), np.diag([0.5, 0.5, 2.0, 1.0]))
+    nibabel.save(image, tmp_path / "a.nii")
+
+    def read_again() -> torch.Tensor:
+        # new transforms, as another process has
+        steps = Compose(
+            [LoadImaged("image", ensure_channel_first=True), Zoomd("image", 2.0, "nearest", keep_size=False)]
+        )
+        case = cached_dataset([{"image": str(tmp_path / "a.nii")}], steps, tmp_path / "cache")[0]
+        return steps.inverse(case)["image"]
+
+    first, second = read_again(), read_again()
+    assert isinstance(second, MetaTensor) and second.pixdim.tolist() == first.pixdim.tolist() == [0.5, 0.5, 2.0]
+    assert torch.equal(first, second) and second.shape == (1, 4, 6, 1)
 
 
 def test_the_key_is_the_same_in_another_process() -> None:
