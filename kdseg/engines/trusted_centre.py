@@ -66,6 +66,7 @@ class TrustedCentreInferer(SlidingWindowInferer):
             whole = _reflected(size, 0, -size % step)
             padded = padded.index_select(axis, whole[_reflected(len(whole), edge, edge)].to(padded.device))
         logits = super().__call__(padded, network, *args, **kwargs)
+        assert isinstance(logits, Tensor), "the network gives one tensor of logits"
         return convert_to_dst_type(logits[_window(border, sizes)], inputs, dtype=logits.dtype)[0]
 
     def _tile_and_border(self, dimensions: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

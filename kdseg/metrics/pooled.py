@@ -66,10 +66,10 @@ class PooledMetric(CumulativeIterationMetric):
     def _counts(self, prediction: Tensor, label: Tensor) -> Tensor:
         counted = label != IGNORED
         # a picture of one row: the pixels that count, one after the other
-        rows = [one_hot(tensor[counted][None, None], self.classes) for tensor in (prediction, label)]
-        return get_confusion_matrix(*rows).double()
+        predicted, true = (one_hot(tensor[counted][None, None], self.classes) for tensor in (prediction, label))
+        return get_confusion_matrix(predicted, true).double()
 
-    def aggregate(self) -> float:  # type: ignore[override]
+    def aggregate(self) -> float:
         """The value over everything that was added since the last ``reset``."""
         counts = self.get_buffer()
         if not isinstance(counts, Tensor):
