@@ -122,13 +122,17 @@ def open_header(path: Path, keywords: Iterable[str] | None = KEYWORDS) -> Datase
     )
 
 
-def read_frames(path: Path) -> list[Frame]:
+def read_frames(path: Path, header: Dataset | None = None) -> list[Frame]:
     """The frames of a DICOM image: one of a classic file, all of an enhanced one.
+
+    Args:
+        path: the file.
+        header: what :func:`open_header` gives of it, where that is read already.
 
     Raises:
         UserError: when the file is no DICOM file, or has no image.
     """
-    dataset = open_header(path)
+    dataset = open_header(path) if header is None else header
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -72,9 +72,10 @@ def _values(dataset: Dataset, index: int) -> np.ndarray:
     if "ModalityLUTSequence" in dataset:
         return apply_modality_lut(values, dataset)
     elements = frame_elements(dataset, index)
-    slope, intercept = elements.get("RescaleSlope"), elements.get("RescaleIntercept")
     # some writers leave the elements there without a value
-    return values * np.float64(1 if slope is None else slope) + np.float64(0 if intercept is None else intercept)
+    slope, intercept = elements.get("RescaleSlope"), elements.get("RescaleIntercept")
+    slope, intercept = 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
+    return values if (slope, intercept) == (1.0, 0.0) else values * slope + intercept
 
 
 def resample(volume: np.ndarray, frames: Sequence[Frame], geometry: Geometry) -> np.ndarray:

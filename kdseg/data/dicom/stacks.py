@@ -15,6 +15,8 @@ __all__ = ["Stack", "plane_of", "split_into_stacks"]
 ORIENTATION_TOLERANCE = 1e-3
 # slices nearer to each other than this, in mm, lie at one position
 SAME_POSITION = 1e-2
+# of the distance between slices: how far interleaved slices may be from even
+INTERLEAVED_TOLERANCE = 0.1
 PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -99,7 +101,8 @@ def _by_position(name: Name, frames: list[Frame]) -> list[tuple[Name, list[Frame
     if frames[0].flaw:
         return [(name, frames)]
     parts = {name: frames}
-    if _extents_overlap(_groups(frames, lambda frame: frame.distinctions["acquisition"]).values()):
+    acquisitions = _groups(frames, lambda frame: frame.distinctions["acquisition"]).values()
+    if _extents_overlap(acquisitions) and not _interleaved(frames):
         parts = _divided(parts, "acquisition")
     for distinction in DISTINCTIONS:
         if any(_told_apart(part, distinction) for part in parts.values()):
@@ -134,6 +137,18 @@ def _told_apart(frames: Sequence[Frame], distinction: str) -> bool:
 def _extents_overlap(groups: Iterable[Sequence[Frame]]) -> bool:
     extents = sorted((min(depths), max(depths)) for depths in ([frame.depth for frame in group] for group in groups))
     return any(extents[index][1] >= extents[index + 1][0] - SAME_POSITION for index in range(len(extents) - 1))
+
+
+def _interleaved(frames: Sequence[Frame]) -> bool:
+    """Whether acquisitions fill each other's gaps, as in MRI with concatenations.
+
+    Together they are then evenly spaced, and no nearer to each other than the header says of one slice. Two phases of
+    a CT of which one lies half a slice further would be even as well, but nearer than a slice is thick.
+    """
+    steps = np.diff(sorted(frame.depth for frame in frames))
+    step, thickness = float(np.median(steps)), frames[0].thickness
+    even = np.abs(steps - step).max() <= INTERLEAVED_TOLERANCE * step
+    return bool(even and thickness is not None and thickness <= step * (1 + INTERLEAVED_TOLERANCE))
 
 
 def _part_name(name: Name, names: Sequence[Name]) -> str:

@@ -108,11 +108,11 @@ def _headers(files: Iterable[Path], progress: bool) -> tuple[list[Frame], list[D
     problems: list[dict[str, str]] = []
     for path in tqdm(files, desc="headers", unit="file", leave=False, disable=None if progress else True):
         try:
-            kind = str(open_header(path, ["Modality"]).get("Modality"))
-            if kind in LABEL_MODALITIES:
+            header = open_header(path)
+            if header.get("Modality") in LABEL_MODALITIES:
                 labels.append(read_label_header(path))
             else:
-                frames += read_frames(path)
+                frames += read_frames(path, header)
         except UserError as error:
             problems.append({"file": path.name, "reason": error.found})
     return frames, labels, problems

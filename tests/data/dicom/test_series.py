@@ -170,6 +170,13 @@ def test_acquisitions_one_after_the_other_are_one_volume(tmp_path) -> None:
     np.testing.assert_array_equal(only(tmp_path).read(), volume)
 
 
+def test_acquisitions_between_each_other_are_one_volume(tmp_path) -> None:
+    """Concatenations of an MRI: odd slices first, then even ones, each 2.5 mm thick and 3 mm from the next."""
+    volume = values((6, 5, 7))
+    write_series(tmp_path, volume, straight(7), each=[{"AcquisitionNumber": index % 2 + 1} for index in range(7)])
+    np.testing.assert_array_equal(only(tmp_path).read(), volume)
+
+
 @pytest.mark.parametrize(
     ("keyword", "told"),
     [
