@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a trained teacher; {fold} stands for the fold. By default trained here",
     )
     parser.add_argument("--ablate", default="", metavar="METHOD", help="also parts of this method's terms")
+    parser.add_argument("--tune", type=int, default=0, metavar="N", help="search each arm's weights with N trials")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
     parser.add_argument(
         "--set",
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         budget=arguments.budget,
         teacher=tuple(arguments.teacher),
         ablate=_names(arguments.ablate),
+        tune=arguments.tune,
         device=arguments.device,
         settings=tuple(arguments.settings),
     )

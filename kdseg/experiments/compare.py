@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from kdseg.experiments.compare_measuring import collect_cases, collect_cells, me
 from kdseg.experiments.compare_plan import Cell, groups, plan
 from kdseg.experiments.compare_request import TEACHER, CompareRequest
 from kdseg.experiments.compare_training import check_unchanged, fail, train_group, write_json
+from kdseg.experiments.compare_tuning import check_optuna, tune
 from kdseg.experiments.report import write_report
 from kdseg.handlers.provenance import data_list_facts
 
@@ -39,6 +40,9 @@ FORMAT = 1
 @dataclass(frozen=True)
 class _Prepared:
     request: CompareRequest
+    lists: Mapping[str, Path]
+    steps: int | None
+    command: str
     cells: Sequence[Cell]
 
 
@@ -57,8 +61,12 @@ def compare(request: CompareRequest, command: str = "") -> list[dict[str, Any]]:
     """
     # a training that resumes knows its teacher by the path
     request = replace(request, out=request.out.absolute())
+    if request.tune:
+        check_optuna()
     steps = steps_of(request, _known(request.out))
     prepared = [_prepare(part, steps, command) for part in request.parts]
+    if request.tune:
+        prepared = [_tuned(part) for part in prepared]
     for part in prepared:
         _train(part)
     rows = []
@@ -76,10 +84,25 @@ def _prepare(request: CompareRequest, steps: int | None, command: str) -> _Prepa
     _check_teacher(request, lists)
     known = _known(request.out)
     cells = plan(request, lists, steps)
-    check_unchanged(cells)
-    described = {**_described(request, cells, known, command), "budget_steps": steps}
-    write_json(request.out / "comparison.json", described)
-    return _Prepared(request, cells)
+    # what a search will change can be checked only after it
+    check_unchanged([cell for cell in cells if cell.arm == TEACHER or not request.tune])
+    part = _Prepared(request, lists, steps, command, cells)
+    _describe(part, {"tuned": known.get("tuned", {})})
+    return part
+
+
+def _tuned(part: _Prepared) -> _Prepared:
+    """The same with the settings that a search on the validation cases has found."""
+    request = part.request
+    _train(replace(part, cells=[cell for cell in part.cells if cell.arm == TEACHER]))
+    if any(not cell.finished for cell in part.cells if cell.arm == TEACHER):
+        # nothing to be tuned with: the methods fail with their teacher
+        return part
+    found = tune(part.cells, request.tune, request.out / "tuning")
+    part = replace(part, cells=plan(request, part.lists, part.steps, found))
+    check_unchanged(part.cells)
+    _describe(part, {"tuned": {"/".join(place): dict(settings) for place, settings in found.items()}})
+    return part
 
 
 def _train(part: _Prepared) -> None:
@@ -149,11 +172,14 @@ def _known(out: Path) -> dict[str, Any]:
     return content
 
 
-def _described(request: CompareRequest, cells: Sequence[Cell], known: dict[str, Any], command: str) -> dict[str, Any]:
+def _describe(part: _Prepared, more: Mapping[str, Any]) -> None:
+    """Write ``comparison.json``."""
+    request, cells = part.request, part.cells
+    known = _known(request.out)
     student = next(cell for cell in cells if cell.arm != TEACHER)
     parser = compose_bundle(request.bundle, ["train", "evaluate"], {}, own_logging=False).parser
     cuda = torch.cuda.is_available() and not str(request.device or "cuda").startswith("cpu")
-    return {
+    content = {
         "format": FORMAT,
         **request.described(),
         "datalist": {"name": request.datalist.name, **data_list_facts(request.datalist)},
@@ -171,9 +197,12 @@ def _described(request: CompareRequest, cells: Sequence[Cell], known: dict[str, 
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name() if cuda else "cpu",
         },
-        "command": command,
+        "budget_steps": part.steps,
+        "command": part.command,
         "test_split_read": known.get("test_split_read", []),
+        **more,
     }
+    write_json(request.out / "comparison.json", content)
 
 
 def _cpu() -> str:

@@ -134,7 +134,7 @@ def _costs(workflow: ConfigWorkflow) -> dict[str, Any]:
     return {
         "params": count_parameters(network),
         "macs": count_macs(network, patch),
-        "ms_per_image": round(milliseconds_per_image(inference, (1, *image.shape), device), 3),
+        "ms_per_image": round(milliseconds_per_image(inference, (1, *image.shape), device, repeats=5), 3),
     }
 
 

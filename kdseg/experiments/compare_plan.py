@@ -76,13 +76,19 @@ class Cell:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def plan(request: CompareRequest, lists: Mapping[str, Path], steps: int | None) -> list[Cell]:
+def plan(
+    request: CompareRequest,
+    lists: Mapping[str, Path],
+    steps: int | None,
+    tuned: Mapping[tuple[str, str, str], Mapping[str, Any]] | None = None,
+) -> list[Cell]:
     """All cells, teachers first in each fold.
 
     Args:
         request: what was asked for.
         lists: fold → data list.
         steps: length of each training; None: as the configuration says.
+        tuned: settings that a search has found, by fold, student and arm; they win.
 
     Raises:
         UserError: for a setting that no configuration has.
@@ -105,7 +111,8 @@ def plan(request: CompareRequest, lists: Mapping[str, Path], steps: int | None) 
                 for arm in request.arms:
                     own = request.settings_of(arm.name)
                     known = _known(request, layers_of[arm.name], common)
-                    settings = {**base, "seed": seed, **known, **own, **_schedule(steps, defaults)}
+                    rate = {"learning_rate": parser["learning_rate"]}
+                    settings = {**base, "seed": seed, **rate, **known, **own, **_schedule(steps, defaults)}
                     if request.students:
                         settings["network_def"] = _network(student)
                     if arm.method is not None:
@@ -113,6 +120,7 @@ def plan(request: CompareRequest, lists: Mapping[str, Path], steps: int | None) 
                         settings["teacher"] = teacher.settings["teacher"] if teacher.given else str(teacher.model)
                         if arm.method_args:
                             settings["method_args"] = {**arm.method_args, **settings.get("method_args", {})}
+                    settings |= (tuned or {}).get((fold, student, arm.name), {})
                     if arm.unlabelled:
                         # as many labelled crops in a step as every other arm has, and as many without labels
                         settings["batch_size"] = 2 * settings.get("batch_size", defaults["batch_size"])

@@ -98,6 +98,8 @@ class CompareRequest:
         if not self.methods and not self.ablate:
             fix = "name some, for instance --methods kd,lightvessel"
             raise UserError("--methods", found="none", expected="one method or more", fix=fix)
+        if self.tune < 0:
+            raise UserError("--tune", found=str(self.tune), expected="a number of trials", fix="for instance --tune 20")
         numbers = [("seeds", self.seeds), ("folds", self.folds or 1), *(("semi", number) for number in self.semi)]
         for option, number in numbers:
             if number < 1:
