@@ -12,8 +12,8 @@ from monai.utils import convert_to_tensor
 from kdseg.errors import UserError, suggestion
 from kdseg.metrics.centreline_dice import centreline_dice
 from kdseg.metrics.pixel_auc import pixel_auc
-from kdseg.metrics.surface import average_surface, hausdorff_95
-from kdseg.metrics.transunet import transunet_metrics
+from kdseg.metrics.surface import SurfaceDistances, surface_distances
+from kdseg.metrics.transunet import transunet_dice, transunet_hd95
 
 __all__ = ["ALL_METRICS", "IGNORED", "METRICS", "case_metrics", "check_metric_names"]
 
@@ -61,7 +61,7 @@ def case_metrics(
     Returns:
         Value by column name. ``hd95`` gives ``hd95_px`` and ``hd95_mm``, ``asd`` (the mean distance between the
         surfaces, of both directions together) likewise; ``dice_transunet`` and ``hd95_transunet`` follow the rules of
-        :func:`kdseg.metrics.transunet.transunet_metrics`, in voxels. With several classes each metric has a column
+        :mod:`kdseg.metrics.transunet`, in voxels. With several classes each metric has a column
         for each class (``dice_liver``) after one for the mean of the classes (``dice``).
         A ratio whose denominator is zero is NaN; so is ``auc``, ``hd95`` or ``asd`` where it is not defined. The
         distances are infinite when only one of the two masks is empty.
@@ -97,6 +97,7 @@ def case_metrics(
     true = _class_masks(label, len(classes), "label") & valid
 
     columns: dict[str, list[float]] = {}
+    surfaces = _Surfaces(predicted, true, None if spacing is None else tuple(float(length) for length in spacing))
     confusion = get_confusion_matrix(predicted[:, valid][None].float(), true[:, valid][None].float())[0]
     for name in metrics:
         if name in RATIOS:
@@ -107,12 +108,13 @@ def case_metrics(
             scores = _class_channels(convert_to_tensor(probability, track_meta=False), len(classes), "probability")
             columns[name] = [pixel_auc(score[valid], mask[valid]) for score, mask in zip(scores, true, strict=True)]
         elif name == "hd95":
-            columns |= _distances(name, hausdorff_95, predicted, true, spacing)
+            columns |= surfaces.columns(name, SurfaceDistances.hausdorff_95)
         elif name == "asd":
-            columns |= _distances(name, average_surface, predicted, true, spacing)
-        elif name.endswith("_transunet"):
-            published = [transunet_metrics(one, other) for one, other in zip(predicted, true, strict=True)]
-            columns[name] = [values[name.removesuffix("_transunet")] for values in published]
+            columns |= surfaces.columns(name, SurfaceDistances.average)
+        elif name == "dice_transunet":
+            columns[name] = [transunet_dice(one, other) for one, other in zip(predicted, true, strict=True)]
+        elif name == "hd95_transunet":
+            columns[name] = [transunet_hd95(distances) for distances in surfaces.of(None)]
     return _with_class_columns(columns, classes)
 
 
@@ -135,25 +137,34 @@ def _class_masks(tensor: torch.Tensor, count: int, name: str) -> torch.Tensor:
     return _class_channels(tensor, count, name) == 1
 
 
-def _distances(
-    name: str,
-    distance: Callable[[torch.Tensor, torch.Tensor, list[float] | None], float],
-    predicted: torch.Tensor,
-    true: torch.Tensor,
-    spacing: Sequence[float] | None,
-) -> dict[str, list[float]]:
-    """``distance`` between the two masks of each class, in pixels and in mm."""
-    columns: dict[str, list[float]] = {f"{name}_px": [], f"{name}_mm": []}
-    sizes = {"px": None, "mm": None if spacing is None else [float(length) for length in spacing]}
-    for unit, size in sizes.items():
-        for one, other in zip(predicted, true, strict=True):
-            empty = int(not one.any()) + int(not other.any())
-            if empty or (unit == "mm" and size is None):
-                value = float("inf") if empty == 1 and (unit == "px" or size is not None) else float("nan")
-            else:
-                value = distance(one, other, size)
-            columns[f"{name}_{unit}"].append(value)
-    return columns
+class _Surfaces:
+    """The surface distances of each class, in pixels and in mm, found when first asked for and kept for all metrics."""
+
+    def __init__(self, predicted: torch.Tensor, true: torch.Tensor, spacing: tuple[float, ...] | None) -> None:
+        self.pairs = list(zip(predicted, true, strict=True))
+        self.spacing = spacing
+        self.found: dict[tuple[float, ...] | None, list[SurfaceDistances | None]] = {}
+
+    def of(self, spacing: tuple[float, ...] | None) -> list[SurfaceDistances | None]:
+        """For each class; None where one of the two masks is empty."""
+        if spacing not in self.found:
+            size = None if spacing is None else list(spacing)
+            self.found[spacing] = [
+                surface_distances(one, other, size) if one.any() and other.any() else None for one, other in self.pairs
+            ]
+        return self.found[spacing]
+
+    def columns(self, name: str, summary: Callable[[SurfaceDistances], float]) -> dict[str, list[float]]:
+        """A column in pixels and one in mm: infinite where one mask is empty, NaN where both are or mm are unknown."""
+        empty = [float("inf") if bool(one.any()) != bool(other.any()) else float("nan") for one, other in self.pairs]
+        unknown = [float("nan")] * len(self.pairs)
+
+        def summarised(spacing: tuple[float, ...] | None) -> list[float]:
+            distances = zip(self.of(spacing), empty, strict=True)
+            return [instead if distance is None else summary(distance) for distance, instead in distances]
+
+        in_mm = unknown if self.spacing is None else summarised(self.spacing)
+        return {f"{name}_px": summarised(None), f"{name}_mm": in_mm}
 
 
 def _with_class_columns(columns: dict[str, list[float]], classes: Sequence[str]) -> dict[str, float]:
