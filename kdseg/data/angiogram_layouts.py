@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdseg.data.coco import read_coco, write_masks
+from kdseg.data.coco_layout import find_coco
 from kdseg.data.datalist import Record
 from kdseg.data.files import file_kind, file_stem
+from kdseg.data.found import Found
 from kdseg.errors import UserError
 
 __all__ = ["Found", "find_angiograms"]
@@ -17,6 +17,8 @@ __all__ = ["Found", "find_angiograms"]
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "dicom", "dicoms", "angiograms"}
 MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "ground_truth", "groundtruth", "annotations", "segmentations"}
 UNLABELLED_FOLDERS = {"unlabelled", "unlabeled"}
+# of its training part: made-up vessel shapes, angiograms without masks, frames before the contrast comes
+XCAD_FOLDERS = ("trainA", "trainB", "trainC")
 SECTION_FOLDERS = {
     "train": "training",
     "training": "training",
@@ -34,21 +36,6 @@ HERE = "*"
 Key = tuple[tuple[str, ...], str]
 
 
-@dataclass
-class Found:
-    """What a folder holds: records with absolute paths, what is wrong, and remarks that are no fault.
-
-    A record has "image", "label" (not if unlabelled), "case", and "section" where the folder is divided into
-    train/val/test, or "unlabelled". A problem has "case", "file" and "reason". ``labels``: value in the label files to
-    name of the class, where the source says it.
-    """
-
-    records: list[Record] = field(default_factory=list)
-    problems: list[dict[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    labels: dict[str, str] | None = None
-
-
 def find_angiograms(source: Path, masks_folder: Path) -> Found:
     """Pair the images below ``source`` with their masks.
 
@@ -58,7 +45,9 @@ def find_angiograms(source: Path, masks_folder: Path) -> Found:
     - ``7.png`` and ``7_gt.png`` (or _mask, _label, _seg) in one folder or in image and mask folders, as in DCA1;
     - ``7.dcm`` or a whole-slide file and a picture or NIfTI mask ``7.png`` in one folder; ``7.jpg`` and ``7.png``;
     - ``unlabelled/``: images without masks, all of them wanted;
-    - COCO annotations beside ``images/``, as in ARCADE: polygons of all vessel classes are drawn into ``masks_folder``.
+    - COCO annotations beside ``images/``, as in ARCADE: polygons of all vessel classes are drawn into ``masks_folder``;
+      where there are only stenoses, as in ARCADE's second task, those (and "labels" says so);
+    - ``train/trainA``, ``trainB``, ``trainC``, as in XCAD: the angiograms of trainB are unlabelled.
 
     An image without a mask is a problem in a folder where others have one; elsewhere it is only remarked.
 
@@ -75,7 +64,7 @@ def find_angiograms(source: Path, masks_folder: Path) -> Found:
         path for path in sorted(source.rglob("*"), key=natural_order) if path.is_file() and not _hidden(path, source)
     ]
     found = Found()
-    drawn = _find_coco(source, files, masks_folder, found)
+    drawn = find_coco(source, files, masks_folder, found)
     others = [path for path in files if path not in drawn and masks_folder not in path.parents and file_kind(path)]
     if not others and not drawn:
         raise UserError(
@@ -84,7 +73,8 @@ def find_angiograms(source: Path, masks_folder: Path) -> Found:
             expected="DICOM files, PNG, JPEG, TIFF, PGM, BMP pictures, NIfTI or whole-slide files",
             fix="see docs/data.md for the layouts that are understood",
         )
-    wanted = [path for path in others if not _words(path, source) & UNLABELLED_FOLDERS]
+    others = _without_xcad_extras(others, found)
+    wanted = [path for path in others if not _is_unlabelled(path, source)]
     found.records += [{"image": str(path), "section": "unlabelled"} for path in others if path not in set(wanted)]
     _pair(source, wanted, found)
     _keep_published_split(source, found)
@@ -102,37 +92,29 @@ def folder_parts(path: Path, source: Path) -> list[str]:
     return [part for part in path.relative_to(source).parent.parts if part.lower() not in LAYOUT_FOLDERS]
 
 
+def _is_unlabelled(path: Path, source: Path) -> bool:
+    return bool(_words(path, source) & UNLABELLED_FOLDERS) or _is_xcad(path.parent, "trainB")
+
+
+def _is_xcad(folder: Path, name: str) -> bool:
+    """Whether this is the folder of that name beside XCAD's others."""
+    return folder.name == name and all((folder.parent / other).is_dir() for other in XCAD_FOLDERS)
+
+
+def _without_xcad_extras(paths: list[Path], found: Found) -> list[Path]:
+    """Leave XCAD's made-up vessel shapes (trainA) and its frames without contrast (trainC) aside."""
+    extras = [path for path in paths if _is_xcad(path.parent, "trainA") or _is_xcad(path.parent, "trainC")]
+    if extras:
+        found.notes.append(f"{len(extras)} picture(s) of trainA and trainC, which are no angiograms, are left aside")
+    return [path for path in paths if path not in set(extras)]
+
+
 def _hidden(path: Path, source: Path) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(source).parts)
 
 
 def _words(path: Path, source: Path) -> set[str]:
     return {part.lower() for part in path.relative_to(source).parent.parts}
-
-
-def _find_coco(source: Path, files: list[Path], masks_folder: Path, found: Found) -> set[Path]:
-    """Add the records of all COCO files; the images that they speak for."""
-    spoken_for: set[Path] = set()
-    for coco_file in (path for path in files if path.suffix.lower() == ".json"):
-        within = coco_file.relative_to(source).with_suffix("")
-        try:
-            content = read_coco(coco_file)
-            if content is None:
-                continue
-            masks, failed = write_masks(content, masks_folder / within)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"damaged annotations ({type(error).__name__}: {error})"
-            found.problems.append({"case": coco_file.stem, "file": f"{within}.json", "reason": reason})
-            continue
-        folders = (coco_file.parent.parent / "images", coco_file.parent / "images", coco_file.parent)
-        images = next(folder for folder in folders if folder.is_dir())
-        spoken_for |= {images / Path(name).name for name in [*masks, *failed]}
-        if not masks:
-            found.notes.append(f"{within}.json annotates no vessels and is left aside")
-            continue
-        found.problems += [{"case": Path(name).stem, "file": name, "reason": reason} for name, reason in failed.items()]
-        found.records += [{"image": str(images / Path(name).name), "label": str(mask)} for name, mask in masks.items()]
-    return spoken_for
 
 
 def _pair(source: Path, files: list[Path], found: Found) -> None:

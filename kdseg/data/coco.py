@@ -1,4 +1,4 @@
-"""Masks from COCO annotations: the polygons of all vessel segments drawn into one mask, as ARCADE publishes them."""
+"""Masks from COCO annotations, as ARCADE publishes them: all vessel segments in one mask, or all stenoses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from kdseg.files import whole_file
 
-__all__ = ["draw_polygons", "read_coco", "write_masks"]
+__all__ = ["annotates", "draw_polygons", "read_coco", "write_masks"]
 
 # a narrowing is marked by a box or polygon around it, which is not the outline of a vessel
-NOT_VESSEL = "stenosis"
+STENOSIS = "stenosis"
 
 
 def read_coco(path: Path) -> dict[str, Any] | None:
@@ -26,6 +26,22 @@ def read_coco(path: Path) -> dict[str, Any] | None:
     content = json.loads(path.read_text(encoding="utf-8"))
     is_coco = isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
     return content if is_coco else None
+
+
+def annotates(content: dict[str, Any], stenoses: bool) -> bool:
+    """Whether anything is annotated of one of the two kinds: stenoses, or vessels.
+
+    Raises:
+        KeyError, TypeError: when the content is not as COCO defines it.
+    """
+    categories = _categories(content, stenoses)
+    return any(annotation["category_id"] in categories for annotation in content["annotations"])
+
+
+def _categories(content: dict[str, Any], stenoses: bool) -> set[int]:
+    return {
+        entry["id"] for entry in content["categories"] if (STENOSIS in str(entry.get("name", "")).lower()) == stenoses
+    }
 
 
 def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.ndarray:
@@ -52,8 +68,10 @@ def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.nd
     return mask
 
 
-def write_masks(content: dict[str, Any], folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Draw one PNG mask per image that has vessel polygons.
+def write_masks(
+    content: dict[str, Any], folder: Path, stenoses: bool = False
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Draw one PNG mask per image that has polygons of vessels, or of stenoses.
 
     Returns:
         the mask of each image's file name, and the reason for each image that got none.
@@ -63,17 +81,17 @@ def write_masks(content: dict[str, Any], folder: Path) -> tuple[dict[str, Path],
     """
     from PIL import Image
 
-    vessel = {entry["id"] for entry in content["categories"] if NOT_VESSEL not in str(entry.get("name", "")).lower()}
+    categories = _categories(content, stenoses)
     polygons: dict[int, list[list[float]]] = defaultdict(list)
     for annotation in content["annotations"]:
-        if annotation["category_id"] in vessel:
+        if annotation["category_id"] in categories:
             polygons[annotation["image_id"]] += list(annotation.get("segmentation") or [])
     masks: dict[str, Path] = {}
     failed: dict[str, str] = {}
     for image in content["images"]:
         name = image["file_name"]
         if image["id"] not in polygons:
-            failed[name] = "no vessel is annotated in it"
+            failed[name] = f"no {STENOSIS if stenoses else 'vessel'} is annotated in it"
             continue
         try:
             mask = draw_polygons(polygons[image["id"]], int(image["width"]), int(image["height"]))

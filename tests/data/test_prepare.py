@@ -244,6 +244,28 @@ def test_what_fails_is_left_out_with_its_reason(source: Path, what: str, reason:
     assert sum(len(written[section]) for section in ("training", "validation", "test")) == 4
 
 
+def test_arcades_second_task(source: Path):
+    categories = [{"id": 1, "name": "1"}, {"id": 26, "name": "stenosis"}]
+    for seed, split in enumerate(("train", "val", "test")):
+        arcade(source / "stenosis", split, seed, categories, 26)
+    result, _, sections = prepared(source / "stenosis")
+    assert result.problems == [] and [len(sections[name]) for name in ("training", "validation", "test")] == [1, 1, 1]
+    content = json.loads(result.datalist.read_text())
+    assert content["labels"] == {"0": "background", "1": "stenosis"}
+
+
+def test_xcad(source: Path):
+    for number in range(3):
+        write_picture(source / "test" / "images" / f"{number}_33.png", angiogram(seed=number))
+        write_picture(source / "test" / "masks" / f"{number}_33.png", mask_of(angiogram(seed=number)))
+        for part, folder in enumerate(("trainA", "trainB", "trainC"), start=1):
+            write_picture(source / "train" / folder / f"{number}.png", angiogram(seed=10 * part + number))
+    result, cases, sections = prepared(source)
+    assert result.problems == [] and len(cases) == 3
+    assert {Path(record["image"]).parent.name for record in sections["unlabelled"]} == {"trainB"}
+    assert any("6 picture(s) of trainA and trainC" in note for note in result.notes)
+
+
 def test_stray_greys_of_jpeg_masks_are_fine(source: Path):
     for number in range(4):
         write_case(source, str(number), number, mask="masks/{stem}.jpg")
