@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kdseg.data.dicom.contours import fill_contours
-from kdseg.data.dicom.frames import open_header
+from kdseg.data.dicom.headers import open_header
 from kdseg.data.dicom.label_header import read_label_header
 from kdseg.data.dicom.reader import read_nifti
 from kdseg.data.dicom.segmentation import read_segmentation

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdseg.data.dicom.frames import numbers
 from kdseg.data.dicom.geometry import LPS_TO_RAS
+from kdseg.data.dicom.headers import numbers
 from kdseg.data.dicom.structures import values_to_paint
 from kdseg.errors import UserError
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdseg.data.dicom.headers import GROUPS, frame_elements, numbers, open_header
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Frame", "frame_elements", "numbers", "open_header", "read_frames"]
+__all__ = ["FRAME_KEYWORDS", "Frame", "read_frames"]
 
 # what tells apart frames that lie at one position, in the order in which it is asked; the keywords of classic and of
 # enhanced files stand for the same thing
@@ -35,12 +36,11 @@ DISTINCTIONS = {
     "acquisition time": ("AcquisitionTime",),
 }
 GREY = ("MONOCHROME1", "MONOCHROME2")
-GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 DESCRIPTION = ("PatientID", "Modality", "SeriesDescription", "ImageType", "Rows", "Columns", "NumberOfFrames")
 PIXELS = ("PhotometricInterpretation", "SamplesPerPixel")
-KEYWORDS = (
+FRAME_KEYWORDS = (
     *IDENTITY,
     *DESCRIPTION,
     *PIXELS,
@@ -99,40 +99,17 @@ class Frame:
         return float(self.normal @ self.position)
 
 
-def open_header(path: Path, keywords: Iterable[str] | None = KEYWORDS) -> Dataset:
-    """The header of a DICOM file without its pixels.
-
-    Raises:
-        UserError: when the file is empty or no DICOM file, or is damaged before the pixels.
-    """
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        with warnings.catch_warnings():
-            # pydicom's warnings quote header values, and those may name a patient
-            warnings.simplefilter("ignore")
-            return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(keywords) if keywords else None)
-    except InvalidDicomError:
-        found = "no DICOM header (the mark 'DICM' after 128 bytes is missing)"
-    except Exception as error:
-        found = f"a header that cannot be read ({type(error).__name__})"
-    raise UserError(
-        path.name, found=found, expected="a DICOM file as PACS export it", fix="export or copy the file again"
-    )
-
-
 def read_frames(path: Path, header: Dataset | None = None) -> list[Frame]:
     """The frames of a DICOM image: one of a classic file, all of an enhanced one.
 
     Args:
         path: the file.
-        header: what :func:`open_header` gives of it, where that is read already.
+        header: its ``FRAME_KEYWORDS``, where that is read already.
 
     Raises:
         UserError: when the file is no DICOM file, or has no image.
     """
-    dataset = open_header(path) if header is None else header
+    dataset = open_header(path, FRAME_KEYWORDS) if header is None else header
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -151,29 +128,6 @@ def read_frames(path: Path, header: Dataset | None = None) -> list[Frame]:
                 expected="numbers and sequences as the standard has them",
                 fix="export the file again",
             ) from error
-
-
-def frame_elements(dataset: Dataset, index: int) -> dict[str, Any]:
-    """What a file says of frame ``index``, by keyword: its own functional groups first, then shared ones, then the top.
-
-    Private groups are passed over: vendors keep the header of the classic file there, and its values differ.
-    """
-    elements = {element.keyword: element.value for element in dataset if element.keyword and element.VR != "SQ"}
-    shared, each = (dataset.get(keyword) or [] for keyword in GROUPS)
-    for group in (*shared[:1], *each[index : index + 1]):
-        for macro in group:
-            if macro.VR == "SQ" and not macro.tag.is_private and macro.value:
-                elements |= {element.keyword: element.value for element in macro.value[0] if element.keyword}
-    return elements
-
-
-def numbers(value: Any, count: int) -> np.ndarray | None:
-    """``count`` finite numbers of a header's value, or None."""
-    try:
-        array = np.array(value if value is not None else [], dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        return None
-    return array if array.size == count and bool(np.isfinite(array).all()) else None
 
 
 def _frame(path: Path, dataset: Dataset, index: int) -> Frame:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdseg.data.dicom.frames import open_header
+from kdseg.data.dicom.headers import open_header
 from kdseg.data.patients import pseudonym
 from kdseg.errors import UserError
 

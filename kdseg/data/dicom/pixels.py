@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdseg.data.dicom.frames import Frame, frame_elements
+from kdseg.data.dicom.frames import Frame
 from kdseg.data.dicom.geometry import Geometry, canvas, sideways_shifts
+from kdseg.data.dicom.headers import frame_elements
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:

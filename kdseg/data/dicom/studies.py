@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdseg.data.dicom.frames import Frame, open_header, read_frames
+from kdseg.data.dicom.frames import FRAME_KEYWORDS, Frame, read_frames
+from kdseg.data.dicom.headers import open_header
 from kdseg.data.dicom.label_header import LABEL_MODALITIES, DicomLabels, read_label_header
 from kdseg.data.dicom.series import DicomSeries, series_of
 from kdseg.data.dicom.stacks import split_into_stacks
@@ -108,7 +109,7 @@ def _headers(files: Iterable[Path], progress: bool) -> tuple[list[Frame], list[D
     problems: list[dict[str, str]] = []
     for path in tqdm(files, desc="headers", unit="file", leave=False, disable=None if progress else True):
         try:
-            header = open_header(path)
+            header = open_header(path, FRAME_KEYWORDS)
             if header.get("Modality") in LABEL_MODALITIES:
                 labels.append(read_label_header(path))
             else:

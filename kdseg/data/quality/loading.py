@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from kdseg.data.angiogram_reader import AngiogramReader, mask_values
-from kdseg.data.dicom.frames import open_header
+from kdseg.data.dicom.headers import open_header
+from kdseg.data.dicom.label_header import read_label_header
 from kdseg.data.dicom.reader import DicomSeriesReader, read_nifti
+from kdseg.data.dicom.structures import values_to_paint
 from kdseg.data.files import NIFTI_SUFFIXES, file_kind
 from kdseg.data.frame_reader import two_valued
 from kdseg.data.frame_source import open_frames
@@ -92,8 +94,11 @@ def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str
         label_path = Path(record["label"])
         try:
             origin = {name: str(meta.get(name, "")) for name in ("series", "frame_of_reference")}
-            label = read_label(label_path, affine, array.shape, structure_names(labels) or None, "empty", **origin)
-            if label_path.name.lower().endswith(NIFTI_SUFFIXES):
+            names = structure_names(labels) or None
+            label = read_label(label_path, affine, array.shape, names, "empty", **origin)
+            if not label_path.name.lower().endswith(NIFTI_SUFFIXES):
+                _check_structures(label_path, names)
+            else:
                 findings += compare_grids(record["case"], affine, array.shape, *read_nifti(label_path)[::-1])
         except UserError as error:
             findings.append(Finding(ERROR, "label unusable", (record["case"],), error.found))
@@ -103,6 +108,13 @@ def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str
     array = nibabel.apply_orientation(array, orientation)
     label = None if label is None else nibabel.apply_orientation(label, orientation)
     return LoadedCase(array, label, affine, codes, True, tuple(findings))
+
+
+def _check_structures(path: Path, names: Mapping[str, int] | None) -> None:
+    present = read_label_header(path).names
+    if not values_to_paint(list(enumerate(present, 1)), names, "empty", path.name):
+        found = f"the structures {', '.join(map(repr, present))}, none of which the list names"
+        raise UserError(path.name, found=found, expected="structures of the list's labels", fix="name them in the list")
 
 
 def _load_picture(record: Mapping[str, Any], path: Path, labels: Mapping[str, str], frame: int | str) -> LoadedCase:
