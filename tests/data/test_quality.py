@@ -14,7 +14,7 @@ from PIL import Image
 
 from kdseg.cli.main import main
 from kdseg.data.quality.report import check_datalist
-from tests.data.dicom.make_series import straight, write_series
+from tests.data.dicom.make_series import straight, write_series, write_structures
 from tests.data.make_files import angiogram, mask_of, write_dicom, write_picture
 
 SHAPE, COUNT = (14, 12, 9), 10
@@ -218,6 +218,17 @@ def test_dicom_copy_of_a_nifti_volume_is_found(tmp_path) -> None:
     path.write_text(json.dumps({"training": ["ct.nii.gz"], "test": ["ct"]}))
     (finding,) = [finding for finding in check_datalist(path).findings if finding.grade == "error"]
     assert finding.kind == "one image in several parts" and finding.cases == ("ct", "ct")
+
+
+def test_contours_whose_names_the_list_lacks_are_told(tmp_path) -> None:
+    write_series(tmp_path / "ct", volume_of(0).astype(np.int16), straight(SHAPE[2]), series="1.2.3")
+    triangle = np.array([[-9, 21, 33], [-5, 21, 33], [-5, 26, 33.0]])
+    write_structures(tmp_path / "rt.dcm", {"Niere links": [triangle], "Left kidney": []}, "1.2.3", "1.2.9", "1.2")
+    cases = [{"case": "one", "image": "ct", "label": "rt.dcm"}]
+    (finding,) = check_datalist(write_list(tmp_path, cases, {"0": "background", "1": "spleen"})).findings
+    assert finding.kind == "label unusable" and "'Niere links', 'Left kidney', none of which" in finding.text
+    (finding,) = check_datalist(write_list(tmp_path, cases)).findings
+    assert finding.kind == "empty label"
 
 
 def picture_list(folder: Path, count: int = 3, **more: Any) -> Path:

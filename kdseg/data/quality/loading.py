@@ -101,6 +101,7 @@ def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str
             else:
                 findings += compare_grids(record["case"], affine, array.shape, *read_nifti(label_path)[::-1])
         except UserError as error:
+            label = None
             findings.append(Finding(ERROR, "label unusable", (record["case"],), error.found))
     orientation = nibabel.io_orientation(affine)
     codes = "".join(nibabel.aff2axcodes(affine))
