@@ -94,9 +94,15 @@ def test_prepare_and_evaluate(bundle: str, shared_data: Path, tmp_path: Path) ->
     known = weights(tmp_path, *channels) | output | {"patch_size": [64, 64]}
     # no distances: between the surfaces of noise, which this network marks, they take a minute
     known |= {"metrics": ["dice", "dice_transunet"] if bundle == "synapse_multiorgan" else ["dice"]}
-    for section in ("training", "test"):
-        run_bundle(bundle_folder(bundle), ["train", "evaluate"], known | {"section": section})
-        with (tmp_path / f"evaluation_{section}" / "cases.csv").open() as stream:
-            (row,) = csv.DictReader(stream)
-        assert 0 <= float(row["dice"]) < 0.5
-        assert ("site" in row) == (bundle == "prostate_mri")
+    listed = json.loads((tmp_path / "list.json").read_text())
+    # of the abdomens the one in DICOM
+    section = next(part for part in ("test", "training") if bundle == "prostate_mri" or _is_dicom(listed[part][0]))
+    run_bundle(bundle_folder(bundle), ["train", "evaluate"], known | {"section": section})
+    with (tmp_path / f"evaluation_{section}" / "cases.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert 0 <= float(row["dice"]) < 0.5
+    assert ("site" in row) == (bundle == "prostate_mri")
+
+
+def _is_dicom(record: dict[str, Any]) -> bool:
+    return not record["image"].endswith(".nii.gz")

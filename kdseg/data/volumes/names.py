@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from kdseg.data.angiogram_layouts import IMAGE_FOLDERS, Found
+from kdseg.data.angiogram_layouts import Found
 from kdseg.data.datalist import Record
 from kdseg.data.files import file_kind, file_stem
+from kdseg.data.volumes.pairs import IMAGE_FOLDERS
 
 __all__ = ["name_cases"]
 
 
 def name_cases(found: Found, source: Path) -> None:
-    """Set "case" of every record: the stem of a NIfTI file, the folder of a DICOM series; longer where it repeats."""
-    short = [_parts(record, source)[-1] for record in found.records]
+    """Set "case" of every record that has none: the stem of a NIfTI file, the folder of a series; longer if it repeats."""
+    short = [record.get("case") or _parts(record, source)[-1] for record in found.records]
     repeats = Counter(short)
     for record, name in zip(found.records, short, strict=True):
         record["case"] = name if repeats[name] == 1 else "_".join(_parts(record, source))

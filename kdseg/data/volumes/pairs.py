@@ -7,15 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kdseg.data.angiogram_layouts import IMAGE_FOLDERS, MASK_FOLDERS, Found, natural_order
+from kdseg.data import angiogram_layouts
+from kdseg.data.angiogram_layouts import Found, natural_order
 from kdseg.data.datalist import Record
 from kdseg.data.dicom.choice import choose_series
 from kdseg.data.dicom.studies import dicom_studies
 from kdseg.data.files import file_kind, file_stem
 from kdseg.errors import UserError
 
-__all__ = ["Naming", "find_volumes"]
+__all__ = ["IMAGE_FOLDERS", "LABEL_FOLDERS", "Naming", "find_volumes"]
 
+# the last ones are those of the Medical Segmentation Decathlon and nnU-Net
+IMAGE_FOLDERS = angiogram_layouts.IMAGE_FOLDERS | {"imagestr", "imagests"}
+LABEL_FOLDERS = angiogram_layouts.MASK_FOLDERS | {"labelstr", "labelsts"}
 LABEL_WORDS = "segmentations?|seg|labels?|masks?|gt|gland|prostate"
 IMAGE_WORDS = "images?|img|ct|mri?|t2w?|t2|volume|0000"
 LABEL_NAME = re.compile(
@@ -105,13 +109,13 @@ def _key(path: Path, source: Path) -> tuple[Key, bool]:
     """What image and label have in common, and whether this is the label."""
     folders = path.relative_to(source).parent.parts
     stem = file_stem(path)
-    is_label = any(part.lower() in MASK_FOLDERS for part in folders)
+    is_label = any(part.lower() in LABEL_FOLDERS for part in folders)
     if name := LABEL_NAME.match(stem):
         is_label = True
     else:
         name = IMAGE_NAME.match(stem)
     common = (name["end"] or name["start"]) if name else stem
-    kept = tuple(part for part in folders if part.lower() not in IMAGE_FOLDERS | MASK_FOLDERS)
+    kept = tuple(part for part in folders if part.lower() not in IMAGE_FOLDERS | LABEL_FOLDERS)
     return (kept, common), is_label
 
 

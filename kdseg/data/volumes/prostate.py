@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from kdseg.data.angiogram_layouts import IMAGE_FOLDERS, MASK_FOLDERS, Found
+from kdseg.data.angiogram_layouts import Found
 from kdseg.data.datalist import Record
 from kdseg.data.files import content_hash, file_kind
 from kdseg.data.volumes.check import label_names
 from kdseg.data.volumes.names import name_cases
-from kdseg.data.volumes.pairs import Naming, find_volumes
+from kdseg.data.volumes.pairs import IMAGE_FOLDERS, LABEL_FOLDERS, Naming, find_volumes
 from kdseg.data.volumes.published import published_list
 from kdseg.errors import UserError
 
@@ -97,7 +97,7 @@ def _site(path: Path, source: Path) -> str:
         name = "".join(letter for letter in folder.lower() if letter.isalnum())
         if name in known:
             return known[name]
-    own = [folder for folder in folders if folder.lower() not in IMAGE_FOLDERS | MASK_FOLDERS]
+    own = [folder for folder in folders if folder.lower() not in IMAGE_FOLDERS | LABEL_FOLDERS]
     # the folder of a DICOM case is no site
     if own and file_kind(path) == "dicom":
         own = own[:-1]

@@ -64,7 +64,7 @@ def volumes_of_transunet(source: Path, made: Path) -> Found:
             path = volumes.get(case) or next(iter(slices[case].values()))
             found.problems.append({"case": case, "file": path.name, "reason": error.found})
             continue
-        found.records.append({"image": str(files[0]), "label": str(files[1]), "patient": case})
+        found.records.append({"image": str(files[0]), "label": str(files[1]), "case": case, "patient": case})
     return found
 
 
