@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from kdseg.experiments.comparison_folder import is_lower_better
-from kdseg.experiments.report.svg import Sheet, linear_scale, linear_ticks, log_scale, log_ticks
+from kdseg.experiments.report.svg import Sheet, apart, linear_scale, linear_ticks, log_scale, log_ticks
 from kdseg.experiments.report.verdict import level_of
 from kdseg.experiments.report.words import gain_with_interval, large, metric_name, number, p_value, signed
 
@@ -109,11 +109,10 @@ def frontier_plot(students: Mapping[str, Mapping[str, Any]], cost: str, axis: st
         hint = f"{title}: {metric_name(metric)} {number(y, metric)} at {large(x)} {axis}"
         draw = sheet.diamond if kind == "teacher" else sheet.circle
         draw(across(x), up(y), 7.0 if kind == "teacher" else 5.0, f"mark {kind}", hint)
-    for title, _, x, y in _to_label(points, metric):
-        inside = across(x) < width * 0.6
-        sheet.text(
-            across(x) + (11 if inside else -11), up(y) + 4, shortened(title), "label", "start" if inside else "end"
-        )
+    labelled = _to_label(points, metric)
+    for (title, _, x, _), place in zip(labelled, apart([up(y) for *_, y in labelled]), strict=True):
+        shift, anchor = (11, "start") if across(x) < width * 0.6 else (-11, "end")
+        sheet.text(across(x) + shift, place + 4, shortened(title), "label", anchor)
     sheet.text((left + width) / 2, height - 8, axis, "axis", "middle")
     return sheet.markup
 

@@ -59,6 +59,8 @@ def _chart(name: str, method: str, histories: Mapping[str, Sequence[pd.DataFrame
             sheet.path([(across(epoch), up(value)) for epoch, value in run.items()], f"run {kind}")
         points = [(across(epoch), up(value)) for epoch, value in _mean(runs).items()]
         sheet.path(points, f"curve {kind}", f"{arm}, mean of {len(runs)}")
+        if len(points) == 1:
+            sheet.circle(*points[0], 4.0, f"mark {kind}", arm)
     sheet.text((LEFT + WIDTH) / 2, HEIGHT - 6, "epoch", "axis", "middle")
     return sheet.markup
 

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from kdseg.experiments.comparison_folder import Comparison, read_comparison
-from kdseg.experiments.report.svg import Sheet, linear_scale, linear_ticks
+from kdseg.experiments.report.svg import Sheet, apart, linear_scale, linear_ticks
 from kdseg.experiments.report.tables import Cell, Table
 from kdseg.experiments.report.words import NONE, gain_with_interval, metric_name, number
 from kdseg.experiments.statistics import statistics_of
@@ -89,7 +89,7 @@ def few_labels_chart(student: str, parts: Parts, metric: str) -> Markup:
             for x, y in points:
                 sheet.circle(x, y, 4.0, f"mark {kind}", arm)
             names.append((points[-1][1], arm))
-    for y, arm in _apart(sorted(names)):
+    for (_, arm), y in zip(names, apart([place for place, _ in names]), strict=True):
         sheet.text(right + 12, y + 4, arm, "value")
     return sheet.markup
 
@@ -109,11 +109,3 @@ def _arms(parts: Any) -> list[str]:
 
 def _said(line: Sequence[float | None], metric: str) -> str:
     return ", ".join(number(value, metric) for value in line)
-
-
-def _apart(names: Sequence[tuple[float, str]], least: float = 16.0) -> list[tuple[float, str]]:
-    """The same with names pushed down where they would lie on each other."""
-    placed: list[tuple[float, str]] = []
-    for y, arm in names:
-        placed.append((max(y, placed[-1][0] + least) if placed else y, arm))
-    return placed

@@ -120,7 +120,8 @@ def _answer(student: str, found: Mapping[str, Any], best: str | None, metric: st
     )
     if len(methods) == 1:
         return f"{first} {verdict_of(best, row, alone, teacher, metric, 1).heading}."
-    return f"{first} {clear} of {counted(len(methods), 'method')} {'shows' if clear == 1 else 'show'} a clear gain."
+    many = f"{clear or 'None'} of {'' if clear else 'the '}{counted(len(methods), 'method')}"
+    return f"{first} {many} {'show' if clear > 1 else 'shows'} a clear gain."
 
 
 def _tiles(found: Mapping[str, Any], best: str | None, metric: str) -> list[tuple[str, str, str]]:

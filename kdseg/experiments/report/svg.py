@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-__all__ = ["Sheet", "linear_scale", "linear_ticks", "log_scale", "log_ticks"]
+__all__ = ["Sheet", "apart", "linear_scale", "linear_ticks", "log_scale", "log_ticks"]
 
 Scale = Callable[[float], float]
 
@@ -78,6 +78,20 @@ class Sheet:
     def _hint(element: ElementTree.Element, hint: str) -> None:
         if hint:
             ElementTree.SubElement(element, "title").text = hint
+
+
+def apart(places: Sequence[float], least: float = 15.0) -> list[float]:
+    """Heights for labels, as near to the wanted ones as the room that each needs allows; from top to bottom.
+
+    Example:
+        >>> apart([10.0, 40.0, 12.0])
+        [10.0, 40.0, 25.0]
+    """
+    moved = list(places)
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    for above, below in itertools.pairwise(order):
+        moved[below] = max(moved[below], moved[above] + least)
+    return moved
 
 
 def linear_scale(low: float, high: float, start: float, end: float) -> Scale:

@@ -46,9 +46,12 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Which columns hold numbers."""
+        """Which columns hold numbers, or would if they were known."""
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.headers)
-        return [any(cell.value is not None for cell in column) for column in columns]
+        return [
+            any(cell.value is not None for cell in column) or all(cell.text == NONE for cell in column)
+            for column in columns
+        ]
 
 
 def result_tables(comparison: Comparison, student: str, found: Mapping[str, Any]) -> list[Table]:
