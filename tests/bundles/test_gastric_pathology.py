@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, ckpt_export, run, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, run, verify_metadata, verify_net_in_out
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.data.phantom import make_field, write_pathology_set
 from kdseg.data.prepare import prepare
 from kdseg.networks import FANet, MobileUNet
+from tests.bundles.processes import run_in_two_processes
 
 BUNDLE = bundle_folder("gastric_pathology")
 CONFIGS = BUNDLE / "configs"
@@ -234,6 +234,20 @@ def test_ckpt_export(work: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(image), student(image))
 
 
+def test_onnx_export(work: Path, tmp_path: Path) -> None:
+    onnx_export(
+        net_id="network_def",
+        filepath=str(tmp_path / "model.onnx"),
+        ckpt_file=str(work / "alone" / "model.pt"),
+        meta_file=str(CONFIGS / "metadata.json"),
+        config_file=str(CONFIGS / "inference.json"),
+        key_in_ckpt="",
+        use_trace=True,
+        input_shape=[1, 1, 64, 64],
+    )
+    assert (tmp_path / "model.onnx").stat().st_size > 1_000_000
+
+
 def dark_is_tumour(path: Path) -> Path:
     """A network that calls dark places tumour, as TorchScript: its masks can be told right or wrong."""
     network = torch.nn.Conv2d(1, 2, 5, padding=2)
@@ -313,14 +327,9 @@ def test_a_real_slide(shared_data: Path, work: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_train_as_one(work: Path) -> None:
-    layers = [str(CONFIGS / f"{layer}.json") for layer in ("train", "distill", "multi_gpu_train")]
     known = settings(work, "two", method="kd", method_args={}, teacher=str(work / "teacher" / "model.pt"), epochs=1)
-    flags = [part for key, value in known.items() for part in (f"--{key}", str(value))]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-    command += ["monai.bundle", "run", "--config_file", str(layers), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (work / "two" / "model.pt").is_file() and done.stdout.count("epoch 1/1") == 1
+    told = run_in_two_processes(BUNDLE, ["train", "distill", "multi_gpu_train"], known)
+    assert (work / "two" / "model.pt").is_file() and told.count("epoch 1/1") == 1
 
 
 def test_a_copy_of_the_bundle_is_complete(work: Path, tmp_path: Path) -> None:
