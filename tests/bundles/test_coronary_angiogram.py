@@ -10,16 +10,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.data.phantom import write_phantom_set
 from kdseg.data.prepare import prepare
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, user_error_in
+from tests.bundles.processes import run_without_kdseg
 
 BUNDLE = bundle_folder("coronary_angiogram")
 CONFIGS = BUNDLE / "configs"
@@ -184,8 +187,6 @@ def test_inference_segments_a_folder_and_sets_bad_files_aside(work: Path, tmp_pa
         run_bundle(BUNDLE, ["inference", "inference_dicom"], run, kind="infer")
     told = user_error_in(caught.value)
     assert told is not None and told.found == "1 of 6 files that cannot be read"
-    import nibabel
-
     masks = sorted((tmp_path / "masks").glob("*.nii.gz"))
     assert len(masks) == 5
     frames = {nibabel.load(path).shape[3:] for path in masks}
@@ -259,3 +260,33 @@ def test_a_copy_of_the_bundle_is_complete(work: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.pt").is_file()
     with pytest.raises(UserError, match=r"no configs/distil\.json"):
         run_bundle(copy, ["train", "distil"], {})
+
+
+def test_inference_needs_monai_alone(work: Path, tmp_path: Path) -> None:
+    run_bundle(BUNDLE, ["train"], settings(work, "plain"))
+    weights = str(work / "plain" / "model.pt")
+    copy = Path(shutil.copytree(BUNDLE, tmp_path / "bundle"))
+    ckpt_export(
+        net_id="network_def",
+        filepath=str(copy / "models" / "model.ts"),
+        ckpt_file=weights,
+        meta_file=str(copy / "configs" / "metadata.json"),
+        config_file=str(copy / "configs" / "inference.json"),
+        key_in_ckpt="",
+        use_trace=True,
+        input_shape=[1, 1, 64, 64],
+    )
+    study = tmp_path / "study"
+    study.mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (52, 70), dtype=np.uint8)
+    Image.fromarray(picture).save(study / "7.png")
+    nibabel.save(nibabel.Nifti1Image(picture.T[..., None], np.diag([0.3, 0.3, 1, 1])), study / "8.nii.gz")
+    run_without_kdseg(copy, ["--dataset_dir", str(study), "--output_dir", str(tmp_path / "plain")])
+    run = {"dataset_dir": str(study), "output_dir": str(tmp_path / "ours"), "checkpoint": weights}
+    run_bundle(BUNDLE, ["inference", "inference_dicom"], run, kind="infer")
+    ours = np.asarray(nibabel.load(tmp_path / "ours" / "8_mask.nii.gz").dataobj).squeeze()
+    for path in sorted((tmp_path / "plain").rglob("*_mask*")):
+        plain = nibabel.load(path)
+        assert np.array_equal(np.asarray(plain.dataobj).squeeze(), ours), path
+        assert plain.header.get_zooms()[0] == pytest.approx(0.3 if path.name.startswith("8") else 1)
+    assert len(list((tmp_path / "plain").rglob("*_mask*"))) == 2

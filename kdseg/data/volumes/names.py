@@ -14,7 +14,7 @@ __all__ = ["name_cases"]
 
 
 def name_cases(found: Found, source: Path) -> None:
-    """Set "case" of every record that has none: the stem of a NIfTI file, the folder of a series; longer if it repeats."""
+    """Set "case" of every record that has none: a file's stem, or a series' folder; longer where it repeats."""
     short = [record.get("case") or _parts(record, source)[-1] for record in found.records]
     repeats = Counter(short)
     for record, name in zip(found.records, short, strict=True):
