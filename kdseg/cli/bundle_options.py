@@ -7,7 +7,7 @@ from typing import Any
 
 from kdseg.configuration import parse_setting
 
-__all__ = ["add_bundle_arguments", "bundle_settings"]
+__all__ = ["add_bundle_arguments", "bundle_settings", "with_overlays"]
 
 
 def add_bundle_arguments(parser: argparse.ArgumentParser, datalist: bool = True) -> None:
@@ -18,6 +18,13 @@ def add_bundle_arguments(parser: argparse.ArgumentParser, datalist: bool = True)
         parser.add_argument("--fold", type=int, help="validate on this fold, train on the others")
     parser.add_argument("--output-dir", help="where results go")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
+    parser.add_argument(
+        "--overlay",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further configuration file of the bundle, for instance train_3d or semi_supervised (may be repeated)",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -39,3 +46,8 @@ def bundle_settings(arguments: argparse.Namespace, *names: str) -> dict[str, Any
         settings["device"] = f"$torch.device('{arguments.device}')"
     settings.update(parse_setting(text) for text in arguments.settings)
     return settings
+
+
+def with_overlays(arguments: argparse.Namespace, first: str, *others: str) -> list[str]:
+    """The configuration files of a command: the overlays that were asked for come right after the first."""
+    return [first, *(name.removesuffix(".json") for name in arguments.overlay), *others]

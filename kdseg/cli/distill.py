@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings
+    from kdseg.cli.bundle_options import bundle_settings, with_overlays
     from kdseg.configuration import bundle_folder, run_bundle
 
     folder = bundle_folder(arguments.bundle)
-    run_bundle(folder, ["train", "distill"], bundle_settings(arguments, "method", "teacher", "seed", "epochs"))
+    layers = with_overlays(arguments, "train", "distill")
+    run_bundle(folder, layers, bundle_settings(arguments, "method", "teacher", "seed", "epochs"))
     return 0

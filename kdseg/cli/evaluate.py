@@ -21,12 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings
+    from kdseg.cli.bundle_options import bundle_settings, with_overlays
     from kdseg.configuration import bundle_folder, run_bundle
 
     trained_by = ["train_teacher"] if arguments.teacher_network else ["distill"] if arguments.method else []
     settings = bundle_settings(arguments, "checkpoint", "section", "method")
-    workflow = run_bundle(bundle_folder(arguments.bundle), ["train", *trained_by, "evaluate"], settings)
+    layers = with_overlays(arguments, "train", *trained_by, "evaluate")
+    workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
     folder = workflow.parser.get_parsed_content("evaluation_dir")
     summary = json.loads(Path(folder, "summary.json").read_text(encoding="utf-8"))
     if arguments.json:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings
+    from kdseg.cli.bundle_options import bundle_settings, with_overlays
     from kdseg.configuration import bundle_folder, run_bundle
 
     folder = bundle_folder(arguments.bundle)
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         "$@is_torchscript or kdseg.distill.load_weights(@network, @checkpoint)",
         "$@evaluator.run()",
     ]
-    workflow = run_bundle(folder, ["inference", "inference_dicom"], settings, kind="infer")
+    layers = with_overlays(arguments, "inference", "inference_dicom")
+    workflow = run_bundle(folder, layers, settings, kind="infer")
     dataset = workflow.parser.get_parsed_content("dataset")
     output = workflow.parser.get_parsed_content("output_dir")
     if arguments.json:

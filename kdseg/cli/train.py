@@ -17,10 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings
+    from kdseg.cli.bundle_options import bundle_settings, with_overlays
     from kdseg.configuration import bundle_folder, run_bundle
 
-    layers = ["train", "train_teacher"] if arguments.teacher_network else ["train"]
+    layers = with_overlays(arguments, "train", *(["train_teacher"] if arguments.teacher_network else []))
     folder = bundle_folder(arguments.bundle)
     run_bundle(folder, layers, bundle_settings(arguments, "seed", "epochs"))
     return 0

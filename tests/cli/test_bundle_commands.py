@@ -39,3 +39,18 @@ def test_the_readmes_way_from_images_to_masks(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "data" / "images" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM\1\2")
     assert main(["predict", *run, "--output-dir", str(tmp_path / "again"), "--frame", "best"]) == 1
     assert "set aside: broken.dcm" in capsys.readouterr().out
+
+
+def test_overlays_of_the_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_phantom_set(tmp_path / "data", count=8, unlabelled=1, size=64)
+    datalist = str(tmp_path / "angio.json")
+    assert main(["prepare", "coronary_angiogram", str(tmp_path / "data"), "--out", datalist]) == 0
+    common = ["coronary_angiogram", "--datalist", datalist, *SETTINGS]
+    teacher, student = str(tmp_path / "teacher"), str(tmp_path / "student")
+    assert main(["train", *common, "--teacher-network", "--output-dir", teacher]) == 0
+    run = ["distill", *common, "--teacher", f"{teacher}/model.pt", "--output-dir", student, "--method", "kd"]
+    assert main([*run, "--overlay", "semi_supervised"]) == 0
+    assert (tmp_path / "student" / "model.pt").is_file()
+    capsys.readouterr()
+    assert main([*run, "--overlay", "semi_supervized"]) == 2
+    assert "did you mean 'semi_supervised'?" in capsys.readouterr().err
