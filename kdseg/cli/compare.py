@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ablate", default="", metavar="METHOD", help="also parts of this method's terms")
     parser.add_argument("--tune", type=int, default=0, metavar="N", help="search each arm's weights with N trials")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="train here (default), or on Ray")
+    parser.add_argument("--address", help="of the Ray cluster; default: the one that runs here, or a new one")
+    parser.add_argument("--gpus-per-cell", type=float, default=0.0, help="GPUs for each Ray worker (default 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
     parser.add_argument(
         "--set",
@@ -46,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kdseg.configuration import bundle_folder
     from kdseg.experiments.ablation import ablation_table
     from kdseg.experiments.compare import compare
+    from kdseg.experiments.compare_engines import RayEngine, train_here
     from kdseg.experiments.compare_request import CompareRequest
     from kdseg.experiments.report import headline_text
 
@@ -66,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings=tuple(arguments.settings),
     )
     _log_to_terminal()
-    rows = compare(request, _command())
+    engine = RayEngine(arguments.address, arguments.gpus_per_cell) if arguments.engine == "ray" else train_here
+    rows = compare(request, _command(), engine)
     out = Path(arguments.out)
     if arguments.json:
         print((out / "results.json").read_text(encoding="utf-8"))

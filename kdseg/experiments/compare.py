@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -20,18 +19,18 @@ from kdseg.distill import held_out_cases
 from kdseg.distill.teachers.seen_cases import check_unseen
 from kdseg.errors import UserError
 from kdseg.experiments.compare_budget import steps_of
-from kdseg.experiments.compare_lists import ALL, compare_lists
+from kdseg.experiments.compare_engines import Engine, train_here
+from kdseg.experiments.compare_lists import compare_lists
 from kdseg.experiments.compare_measuring import collect_cases, collect_cells, measure
+from kdseg.experiments.compare_mlflow import record
 from kdseg.experiments.compare_plan import Cell, groups, plan
 from kdseg.experiments.compare_request import TEACHER, CompareRequest
-from kdseg.experiments.compare_training import check_unchanged, fail, train_group, write_json
+from kdseg.experiments.compare_training import check_unchanged, fail, write_json
 from kdseg.experiments.compare_tuning import check_optuna, tune
 from kdseg.experiments.report import write_report
 from kdseg.handlers.provenance import data_list_facts
 
 __all__ = ["FORMAT", "compare"]
-
-logger = logging.getLogger(__name__)
 
 FORMAT = 1
 """Of the files in a comparison's folder."""
@@ -46,12 +45,13 @@ class _Prepared:
     cells: Sequence[Cell]
 
 
-def compare(request: CompareRequest, command: str = "") -> list[dict[str, Any]]:
+def compare(request: CompareRequest, command: str = "", engine: Engine = train_here) -> list[dict[str, Any]]:
     """Run what is not finished yet of a comparison, measure it and write its report.
 
     Args:
         request: what to compare.
         command: the command line, for the report.
+        engine: where the cells are trained.
 
     Returns:
         The rows of ``cells.json``, those of the parts with few labels too; "folder" is below ``request.out``.
@@ -66,16 +66,19 @@ def compare(request: CompareRequest, command: str = "") -> list[dict[str, Any]]:
     steps = steps_of(request, _known(request.out))
     prepared = [_prepare(part, steps, command) for part in request.parts]
     if request.tune:
-        prepared = [_tuned(part) for part in prepared]
+        prepared = [_tuned(part, engine) for part in prepared]
     for part in prepared:
-        _train(part)
+        _train(part, engine)
+    measured = [part for part in prepared if _measure(part)]
     rows = []
-    for part in prepared:
-        prefix = part.request.out.relative_to(request.out)
-        rows += [{**row, "folder": (prefix / row["folder"]).as_posix()} for row in _measure(part)]
     # the whole comparison last: its report shows the parts with few labels too
     for part in reversed(prepared):
         write_report(part.request.out)
+        if part in measured and request.settings_of(None).get("mlflow", True):
+            record(part.cells, part.request.out, store=request.out)
+        prefix = part.request.out.relative_to(request.out)
+        found = collect_cells(part.cells, part.request.out)
+        rows += [{**row, "folder": (prefix / row["folder"]).as_posix()} for row in found]
     return rows
 
 
@@ -91,35 +94,30 @@ def _prepare(request: CompareRequest, steps: int | None, command: str) -> _Prepa
     return part
 
 
-def _tuned(part: _Prepared) -> _Prepared:
+def _tuned(part: _Prepared, engine: Engine) -> _Prepared:
     """The same with the settings that a search on the validation cases has found."""
     request = part.request
-    _train(replace(part, cells=[cell for cell in part.cells if cell.arm == TEACHER]))
+    _train(replace(part, cells=[cell for cell in part.cells if cell.arm == TEACHER]), engine)
     if any(not cell.finished for cell in part.cells if cell.arm == TEACHER):
         # nothing to be tuned with: the methods fail with their teacher
         return part
-    found = tune(part.cells, request.tune, request.out / "tuning")
+    found = tune(part.cells, request.tune, request.out / "tuning", engine)
     part = replace(part, cells=plan(request, part.lists, part.steps, found))
     check_unchanged(part.cells)
     _describe(part, {"tuned": {"/".join(place): dict(settings) for place, settings in found.items()}})
     return part
 
 
-def _train(part: _Prepared) -> None:
-    tasks = groups(part.cells)
-    for number, task in enumerate(tasks, start=1):
-        todo = [cell for cell in task if not cell.finished]
-        if not todo:
-            continue
-        labelled = "" if part.request.labelled is None else f"{part.request.labelled} labelled, "
-        where = "" if task[0].fold == ALL else f"fold {task[0].fold}, "
-        names = ", ".join(dict.fromkeys(cell.arm for cell in todo))
-        logger.info(f"[{number}/{len(tasks)}] {labelled}{where}seed {task[0].seed}: {names}")
-        train_group(_with_teacher(task, part.cells))
-        collect_cells(part.cells, part.request.out)
+def _train(part: _Prepared, engine: Engine) -> None:
+    """What is not finished: teachers first, then all that they teach."""
+    for teachers in (True, False):
+        cells = [cell for cell in part.cells if (cell.arm == TEACHER) is teachers and not cell.finished]
+        todo = [able for group in groups(cells) if (able := _with_teacher(group, part.cells))]
+        engine(todo, lambda: collect_cells(part.cells, part.request.out))
 
 
-def _measure(part: _Prepared) -> list[dict[str, Any]]:
+def _measure(part: _Prepared) -> bool:
+    """Whether there was something left to measure."""
     out = part.request.out
     read = measure(part.cells)
     if read is not None:
@@ -127,8 +125,8 @@ def _measure(part: _Prepared) -> list[dict[str, Any]]:
         content["test_split_read"].append(read)
         write_json(out / "comparison.json", content)
     collect_cases(part.cells, out)
-    rows = collect_cells(part.cells, out)
-    return rows
+    collect_cells(part.cells, out)
+    return read is not None
 
 
 def _with_teacher(task: Sequence[Cell], cells: Sequence[Cell]) -> list[Cell]:

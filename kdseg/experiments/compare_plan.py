@@ -242,7 +242,8 @@ def _network(name: str) -> dict[str, Any]:
 def _known(request: CompareRequest, layers: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that these layers have: one for the distillation alone is not the student's alone."""
     keys = _keys(request, layers)
-    return {key: value for key, value in settings.items() if _first(key) in keys}
+    # the comparison is recorded as a whole, not by its cells
+    return {key: value for key, value in settings.items() if _first(key) in keys and key != "mlflow"}
 
 
 def _check_keys(request: CompareRequest, layers_of: Mapping[str, Sequence[str]]) -> None:

@@ -21,7 +21,7 @@ TEACHER = "teacher"
 UNLABELLED = "+unlabelled"
 
 # what the comparison itself decides, so that its arms differ in nothing else
-FIXED = ("datalist", "fold", "output_dir", "seed", "method", "teacher", "mlflow", "resume", "role", "network_def")
+FIXED = ("datalist", "fold", "output_dir", "seed", "method", "teacher", "resume", "role", "network_def")
 
 
 @dataclass(frozen=True)

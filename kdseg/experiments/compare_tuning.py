@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from kdseg.distill import build_method
 from kdseg.errors import UserError
-from kdseg.experiments.compare_plan import Cell
+from kdseg.experiments.compare_engines import Engine, train_here
+from kdseg.experiments.compare_plan import Cell, groups
 from kdseg.experiments.compare_request import ALONE, TEACHER
-from kdseg.experiments.compare_training import train_group
 from kdseg.handlers import fingerprint
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def check_optuna() -> None:
         raise UserError("--tune", found="no package 'optuna'", expected="it to be installed", fix=fix)
 
 
-def tune(cells: Sequence[Cell], trials: int, folder: Path) -> Tuned:
+def tune(cells: Sequence[Cell], trials: int, folder: Path, engine: Engine = train_here) -> Tuned:
     """Search what is best for each arm in each fold; what was tried before is not tried again.
 
     The student alone searches its learning rate; the methods then train with that rate, and each searches the weights
@@ -56,6 +56,7 @@ def tune(cells: Sequence[Cell], trials: int, folder: Path) -> Tuned:
         cells: of the comparison, with the defaults; their teachers are trained.
         trials: of each arm, failed ones included.
         folder: for ``studies.db`` and the trials.
+        engine: where they are trained.
 
     Returns:
         The best settings by fold, student and arm.
@@ -65,10 +66,10 @@ def tune(cells: Sequence[Cell], trials: int, folder: Path) -> Tuned:
     for fold in dict.fromkeys(cell.fold for cell in cells):
         of_fold = {place: cell for place, cell in first.items() if place[0] == fold}
         alone = {place: cell for place, cell in of_fold.items() if place[2] == ALONE}
-        tuned |= _search(alone, {}, trials, folder)
+        tuned |= _search(alone, {}, trials, folder, engine)
         methods = {place: cell for place, cell in of_fold.items() if place[2] != ALONE}
         rates = {place: dict(tuned[place[0], place[1], ALONE]) for place in methods}
-        tuned |= _search(methods, rates, trials, folder)
+        tuned |= _search(methods, rates, trials, folder, engine)
     return tuned
 
 
@@ -77,6 +78,7 @@ def _search(
     fixed: Mapping[tuple[str, str, str], Mapping[str, Any]],
     trials: int,
     folder: Path,
+    engine: Engine,
 ) -> dict[tuple[str, str, str], dict[str, Any]]:
     """The arms go through their trials side by side: those on the same batches share them and the teacher."""
     studies = {place: _study(place, folder) for place in cells}
@@ -89,8 +91,7 @@ def _search(
                 todo[place] = _trial(cell, _settings(cell, found, fixed.get(place, {})), target)
         if todo:
             logger.info(f"trial {number + 1} of {trials}: {', '.join(dict.fromkeys(place[2] for place in todo))}")
-        for stream in dict.fromkeys(cell.stream for cell in todo.values()):
-            train_group([cell for cell in todo.values() if cell.stream == stream])
+        engine(groups(list(todo.values())), lambda: None)
         for place, trial in todo.items():
             _tell(studies[place], number, trial)
     best = {}

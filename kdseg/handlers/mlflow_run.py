@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from kdseg._version import __version__
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from torch import Tensor, nn
 
 __all__ = ["MlflowRun"]
 
@@ -103,6 +105,17 @@ class MlflowRun:
         else:
             self._store(path.name, lambda: self._client.log_artifact(self.id, str(path)))
 
+    def model(self, network: nn.Module, example: Tensor, name: str, registered: str) -> None:
+        """Store a network with the signature of its input and output, and register it.
+
+        Args:
+            network: in eval mode; it is pickled, so that loading it needs the package that it comes from.
+            example: an input ``BCH[WD]``; its batch and spatial sizes are left open in the signature.
+            name: of the model in the run.
+            registered: name in the model registry; each call makes a new version.
+        """
+        self._store(f"model {name}", lambda: _log_model(self.uri, self.id, network, example, name, registered))
+
     def finish(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
         self._store("the end of the run", lambda: self._client.set_terminated(self.id, status))
@@ -125,6 +138,37 @@ class MlflowRun:
                     self._warned = True
                 return
             self._waiting.popleft()
+
+
+def _log_model(uri: str, run: str, network: nn.Module, example: Tensor, name: str, registered: str) -> None:
+    import mlflow
+    import torch
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    with torch.no_grad():
+        output = network(example)
+
+    def spec(tensor: Tensor, of: str) -> Schema:
+        open_sizes = (-1, tensor.shape[1], *[-1] * (tensor.ndim - 2))
+        return Schema([TensorSpec(tensor.numpy().dtype, open_sizes, of)])
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        with mlflow.start_run(run_id=run):
+            mlflow.pytorch.log_model(
+                network,
+                name=name,
+                signature=ModelSignature(spec(example, "image"), spec(output, "logits")),
+                registered_model_name=registered,
+                # the other format is traced, for one size of image only
+                serialization_format="pickle",
+                # told, because MLflow would run the model in a process of its own to find out
+                pip_requirements=[f"torch=={torch.__version__}", f"kdseg=={__version__}"],
+            )
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 def _first_use(uri: str) -> AbstractContextManager[object]:
