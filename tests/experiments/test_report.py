@@ -18,6 +18,7 @@ from PIL import Image
 
 from kdseg.cli.main import main
 from kdseg.experiments.report import write_report
+from kdseg.experiments.report.verdict import level_of
 from tests.experiments.make_comparison import make_comparison
 
 VOID = {"meta", "br", "input", "link", "img"}
@@ -85,6 +86,15 @@ def test_the_words_say_what_was_gained_how_sure_and_at_what_cost(page: Page) -> 
     assert "corrected for 3 methods" in text and "of the teacher's lead over the student alone" in text
     assert "58.6 k parameters and takes 6.2 ms an image; the teacher has 31.0 M parameters and takes 210 ms" in text
     assert "Its training took 1.6 times as long" in text
+
+
+def test_the_words_follow_from_interval_and_test() -> None:
+    def level(low: float | None, high: float | None, p: float | None) -> str:
+        return level_of({"gain": 0.01, "ci_low": low, "ci_high": high, "p": p})
+
+    assert [level(0.01, 0.02, 0.04), level(0.01, 0.02, 0.06), level(0.01, 0.02, None)] == ["gain", "likely", "likely"]
+    assert [level(-0.02, -0.01, 0.04), level(-0.02, -0.01, 0.06)] == ["loss", "likely-loss"]
+    assert [level(-0.01, 0.02, 0.01), level(None, None, 0.5)] == ["none", "few"]
 
 
 def test_the_main_table_has_the_figures_of_the_results(folder: Path, page: Page) -> None:

@@ -42,7 +42,7 @@ def forest_plot(methods: Mapping[str, Mapping[str, Any]], lead: float | None, me
         f"Gain in {metric_name(metric)} over the student alone",
         "; ".join(f"{name} {gain_with_interval(row, metric)}" for name, row in ranked),
     )
-    for tick in linear_ticks(low, high):
+    for tick in linear_ticks(low, high, 8):
         sheet.line(place(tick), 26, place(tick), bottom, "grid")
         sheet.text(place(tick), bottom + 16, signed(tick, metric), "tick", "middle")
     sheet.line(place(0), 20, place(0), bottom, "zero")
@@ -161,7 +161,7 @@ def shortened(name: str) -> str:
 
 def label_width(names: Sequence[str] | Mapping[str, Any]) -> float:
     """Room for the longest of the names, in units of the sheet."""
-    return 30 + 7.0 * max((len(shortened(name)) for name in names), default=0)
+    return 30 + 8.0 * max((len(shortened(name)) for name in names), default=0)
 
 
 def _padded(low: float, high: float, part: float = 0.06) -> tuple[float, float]:

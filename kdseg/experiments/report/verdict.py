@@ -15,6 +15,7 @@ HEADINGS = {
     "gain": "A clear gain",
     "likely": "Probably a gain",
     "none": "No gain shown",
+    "likely-loss": "Probably a loss",
     "loss": "A loss",
     "few": "Too little to judge",
     "unknown": "Not measured",
@@ -23,7 +24,7 @@ HEADINGS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one method, for any reader; the level is "gain", "likely", "none", "loss", "few" or "unknown"."""
+    """Of one method, for any reader; the level is one of the keys of ``HEADINGS``."""
 
     method: str
     level: str
@@ -34,7 +35,7 @@ class Verdict:
 
 
 def level_of(row: Mapping[str, Any]) -> str:
-    """A gain is clear when its interval lies above zero and the corrected p-value is below 0.05.
+    """A gain or loss is clear when its interval does not hold zero and the corrected p-value is below 0.05.
 
     Example:
         >>> level_of({"gain": 0.02, "ci_low": 0.01, "ci_high": 0.03, "p": 0.01})
@@ -46,9 +47,12 @@ def level_of(row: Mapping[str, Any]) -> str:
         return "unknown"
     if row["ci_low"] is None:
         return "few"
+    sure = row["p"] is not None and row["p"] < SIGNIFICANT
     if row["ci_low"] > 0:
-        return "gain" if row["p"] is not None and row["p"] < SIGNIFICANT else "likely"
-    return "loss" if row["ci_high"] < 0 else "none"
+        return "gain" if sure else "likely"
+    if row["ci_high"] < 0:
+        return "loss" if sure else "likely-loss"
+    return "none"
 
 
 def verdict_of(
@@ -102,8 +106,9 @@ def _how_sure(row: Mapping[str, Any], metric: str, methods: int, level: str) -> 
             f"Judged by how the cases differ, the true mean gain lies between {bounds} (95 % interval), and chance "
             f"alone hardly makes such a difference ({test})."
         )
-    elif level == "likely":
-        sentences.append(f"The 95 % interval, {bounds}, lies above zero, but the test is not convinced ({test}).")
+    elif level in ("likely", "likely-loss"):
+        side = "above" if level == "likely" else "below"
+        sentences.append(f"The 95 % interval, {bounds}, lies {side} zero, but the test is not convinced ({test}).")
     elif level == "none":
         sentences.append(f"The 95 % interval, {bounds}, holds zero: this may be chance ({test}).")
     else:
