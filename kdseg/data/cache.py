@@ -15,7 +15,7 @@ from monai.transforms import Compose, RandomizableTrait
 from monai.utils import TraceKeys
 
 from kdseg._version import __version__
-from kdseg.data.files import content_hash
+from kdseg.data.files import content_hash, file_kind
 from kdseg.errors import UserError
 
 __all__ = ["cached_dataset"]
@@ -91,7 +91,10 @@ def _record_key(record: Mapping[str, Any]) -> bytes:
     """A digest of the record and of the content of its files."""
     parts = [f"{key}={value}" for key, value in sorted(record.items())]
     for key in FILE_KEYS:
-        path = Path(record.get(key, ""))
-        files = sorted(path.rglob("*")) if key in record and path.is_dir() else [path] if key in record else []
-        parts += [f"{file.name} {content_hash(file)}" for file in files if file.is_file()]
+        if key in record:
+            path = Path(record[key])
+            # one DICOM file stands for its series, which is in the same folder
+            folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
+            files = sorted(folder.rglob("*")) if folder else [path]
+            parts += [f"{file.name} {content_hash(file)}" for file in files if file.is_file()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().encode()
