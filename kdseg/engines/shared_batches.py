@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-from torch.utils.data import DataLoader
 
 from kdseg.engines.random_numbers import RandomNumbers
 
@@ -37,7 +35,7 @@ class SharedBatches:
             that is right for all of them.
     """
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(self, loader: Iterable[Any]) -> None:
         self.loader = loader
         self.step: int | None = None
         """Number of the batch that is being trained on, counted over all epochs; None between two epochs."""
@@ -48,7 +46,7 @@ class SharedBatches:
         self._batches: Iterator[Any] = iter(())
 
     def __len__(self) -> int:
-        return len(self.loader)
+        return len(self.loader)  # type: ignore[arg-type]
 
     def start_epoch(self) -> None:
         """The next one to ask opens the loader anew."""

@@ -51,7 +51,8 @@ def benchmark_fan_out(
     torch.set_num_threads(1)
     try:
         torch.manual_seed(0)
-        teacher = TinyUNet(len(size), base_channels=teacher_channels).to(memory_format=torch.channels_last)
+        teacher = TinyUNet(len(size), base_channels=teacher_channels)
+        teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         item = {"image": torch.randn(1, *size), "label": (torch.randn(1, *size) > 1).float()}
         loader: DataLoader[Any] = DataLoader([item] * (batch * (steps + WARM_UP)), batch_size=batch)  # type: ignore[arg-type]
         make = lambda: _trainer(method, teacher, loader, size)  # noqa: E731
@@ -109,7 +110,8 @@ def _shortest(ticks: Sequence[float]) -> float:
 
 
 def _trainer(method: str, teacher: TinyUNet, loader: DataLoader[Any], size: Sequence[int]) -> DistillationTrainer:
-    student = ThinUNet(len(size)).to(memory_format=torch.channels_last)
+    student = ThinUNet(len(size))
+    student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     probe = (1, 1, *size)
     distiller = Distiller(student, Teacher(copy.deepcopy(teacher)), method, head="sigmoid", probe_shape=probe)
     return DistillationTrainer(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kdseg.configuration import compose_bundle
 from kdseg.experiments.compare_plan import Cell
 from kdseg.experiments.compare_request import TEACHER
-from kdseg.experiments.compare_training import fail, share_parts, write_json
+from kdseg.experiments.compare_training import fail, reason_of, share_parts, write_json
 from kdseg.files import whole_file
 
 __all__ = ["collect_cases", "collect_cells", "measure"]
@@ -51,12 +51,12 @@ def measure(cells: Sequence[Cell]) -> str | None:
                 workflow.parser.get_parsed_content("validate#evaluator").run()
             else:
                 workflow.run()
-            if _network(cell) not in costs:
-                costs[_network(cell)] = _costs(workflow)
         except Exception as error:
             (cell.folder / "done.json").unlink()
             fail(cell, error)
             continue
+        if _network(cell) not in costs:
+            costs[_network(cell)] = _costs(workflow, cell)
         write_json(cell.folder / "measured.json", costs[_network(cell)])
     return now
 
@@ -120,22 +120,26 @@ def _network(cell: Cell) -> str:
     return cell.student or TEACHER
 
 
-def _costs(workflow: ConfigWorkflow) -> dict[str, Any]:
+def _costs(workflow: ConfigWorkflow, cell: Cell) -> dict[str, Any]:
     """Parameters, multiply-accumulates of one training patch, and the time of the first test image."""
     from kdseg.deploy.latency import milliseconds_per_image
     from kdseg.networks.count import count_macs, count_parameters
 
     parser = workflow.parser
     network: nn.Module = parser.get_parsed_content("validate#evaluator#network")
-    image = torch.as_tensor(parser.get_parsed_content("validate#dataset")[0]["image"])
-    patch = (1, image.shape[0], *parser.get_parsed_content("patch_size"))
+    costs: dict[str, Any] = {"params": count_parameters(network), "macs": None, "ms_per_image": None}
+    patch = (1, parser.get_parsed_content("in_channels"), *parser.get_parsed_content("patch_size"))
     inference = _Inference(network, parser.get_parsed_content("validate#inferer"))
-    device = next(network.parameters()).device
-    return {
-        "params": count_parameters(network),
-        "macs": count_macs(network, patch),
-        "ms_per_image": round(milliseconds_per_image(inference, (1, *image.shape), device, repeats=5), 3),
-    }
+    try:
+        image = torch.as_tensor(parser.get_parsed_content("validate#dataset")[0]["image"])
+        device = next(network.parameters()).device
+        milliseconds = milliseconds_per_image(inference, (1, *image.shape), device, repeats=5)
+        costs["ms_per_image"] = round(milliseconds, 3)
+        costs["macs"] = count_macs(network, patch)
+    # a traced network may take no other shape, and a cost that is not known is no reason to lose the score
+    except Exception as error:
+        logger.warning(f"the costs of {cell.label} are not known: {reason_of(error)}")
+    return costs
 
 
 class _Inference(nn.Module):

@@ -20,8 +20,19 @@ from kdseg.handlers import fingerprint
 __all__ = ["Cell", "groups", "plan"]
 
 # settings of one arm that leave what it is trained on as it is, so that it can go in step with the others
-OF_THE_ARM = ("method_args", "learning_rate", "weight_decay", "discriminator_learning_rate", "gradient_limit")
-OF_THE_ARM += ("share_steps", "paraphraser_steps", "optimizer", "lr_scheduler", "loss", "student_taps")
+OF_THE_ARM = (
+    "method_args",
+    "learning_rate",
+    "weight_decay",
+    "discriminator_learning_rate",
+    "gradient_limit",
+    "share_steps",
+    "paraphraser_steps",
+    "optimizer",
+    "lr_scheduler",
+    "loss",
+    "student_taps",
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ def plan(
     """
     common = request.settings_of(None)
     parser = compose_bundle(request.bundle, ["train"], _known(request, ["train"], common), own_logging=False).parser
-    defaults = {key: parser[key] for key in ("epochs", "steps_per_epoch", "val_interval", "batch_size")}
+    numbers = ("epochs", "steps_per_epoch", "val_interval", "batch_size", "learning_rate")
+    defaults = {key: parser.get_parsed_content(key) for key in numbers}
     students = request.students or (str(parser["network_def"]["_target_"]).split(".")[-1],)
     layers_of = {arm.name: _layers(arm) for arm in request.arms} | {TEACHER: ["train", "train_teacher"]}
     _check_keys(request, layers_of)
@@ -111,7 +123,7 @@ def plan(
                 for arm in request.arms:
                     own = request.settings_of(arm.name)
                     known = _known(request, layers_of[arm.name], common)
-                    rate = {"learning_rate": parser["learning_rate"]}
+                    rate = {"learning_rate": defaults["learning_rate"]}
                     settings = {**base, "seed": seed, **rate, **known, **own, **_schedule(steps, defaults)}
                     if request.students:
                         settings["network_def"] = _network(student)
@@ -143,7 +155,7 @@ def _teacher(
     fold: str,
     base: Mapping[str, Any],
     common: Mapping[str, Any],
-    defaults: Mapping[str, int],
+    defaults: Mapping[str, Any],
     steps: int | None,
 ) -> Cell:
     """The teacher of a fold: trained as long as the students unless it has its own epochs, or given."""

@@ -153,7 +153,8 @@ def _log_model(uri: str, run: str, network: nn.Module, example: Tensor, name: st
         open_sizes = (-1, tensor.shape[1], *[-1] * (tensor.ndim - 2))
         return Schema([TensorSpec(tensor.numpy().dtype, open_sizes, of)])
 
-    before = mlflow.get_tracking_uri()
+    # MLflow keeps the address in the environment too, where it would be taken for the user's
+    before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     try:
         with mlflow.start_run(run_id=run):
@@ -168,7 +169,7 @@ def _log_model(uri: str, run: str, network: nn.Module, example: Tensor, name: st
                 pip_requirements=[f"torch=={torch.__version__}", f"kdseg=={__version__}"],
             )
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
 
 
 def _first_use(uri: str) -> AbstractContextManager[object]:

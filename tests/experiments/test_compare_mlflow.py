@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def check(uri: str) -> None:
     assert {"report.html", "results.json", "cases.csv"} <= names
     assert "model.pt" in {file.path for file in client.list_artifacts(nested["kd"].info.run_id)}
     (version,) = client.search_model_versions("name='coronary_angiogram_student'")
-    before = mlflow.get_tracking_uri()
+    before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     try:
         model = mlflow.pytorch.load_model(f"models:/coronary_angiogram_student/{version.version}")
@@ -56,6 +57,7 @@ def check(uri: str) -> None:
 
 def test_one_run_for_the_whole_and_one_nested_for_each_cell(compared: Path) -> None:
     check(f"sqlite:///{compared / 'mlflow.db'}")
+    assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_a_real_server(
