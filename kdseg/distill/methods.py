@@ -112,7 +112,9 @@ METHODS: dict[str, Method] = {
     ),
     "fitnet": Method({"features": Term("fitnet", ("enc3", "dec3"), weight=10.0)}, "arXiv 1412.6550", "code"),
     "at": Method({"attention": Term("attention", ("enc3", "dec3"), weight=1e3)}, "arXiv 1612.03928", "code"),
-    "ft": Method({"factor": Term("factor", ("enc{deepest}",), weight=200.0)}, "NeurIPS 2018 (arXiv 1802.04977)", "code"),
+    "ft": Method(
+        {"factor": Term("factor", ("enc{deepest}",), weight=200.0)}, "NeurIPS 2018 (arXiv 1802.04977)", "code"
+    ),
     "vid": Method(
         {"information": Term("variational_information", ("enc3", "dec3"), weight=1.0)},
         "CVPR 2019 (arXiv 1904.05835)",

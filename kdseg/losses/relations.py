@@ -99,20 +99,15 @@ def cross_relation_distance(
         >>> cross_relation_distance(f, f, f, f).item() < 1e-12
         True
     """
-    channels, pairs = a_student.shape[1], a_student[0, 0].numel() * b_student[0, 0].numel()
-    if pairs <= max(channels, a_teacher.shape[1]) ** 2:
+    pairs = a_student[0, 0].numel() * b_student[0, 0].numel()
+    if pairs <= max(a_student.shape[1], a_teacher.shape[1]) ** 2:
         a_s, b_s, a_t, b_t = (_vectors(f, cosine) for f in (a_student, b_student, a_teacher, b_teacher))
         squared = (a_s.transpose(1, 2) @ b_s - a_t.transpose(1, 2) @ b_t).square().sum((1, 2))
     else:
-        one_pair = b_student is a_student and b_teacher is a_teacher
-        squared, whole = a_student.new_zeros(1, dtype=torch.float64), 0.0
-        # half the time in float32, unless too much of the whole cancels for its digits
-        for dtype in (torch.promote_types(a_student.dtype, torch.float32), torch.float64):
-            a = channel_products([a_student, a_teacher], cosine, dtype=dtype)
-            b = a if one_pair else channel_products([b_student, b_teacher], cosine, dtype=dtype)
-            squared, whole = _squared_distance(a, b, channels)
-            if dtype == torch.float64 or bool((squared > _CANCELLED * whole).all()):
-                break
+        taps = a_student, b_student, a_teacher, b_teacher
+        squared, whole = _from_products(*taps, cosine, torch.promote_types(a_student.dtype, torch.float32))
+        if a_student.dtype != torch.float64 and bool((squared <= _CANCELLED * whole).any()):
+            squared, _ = _from_products(*taps, cosine, torch.float64)
     return (squared.mean() / pairs).to(a_student.dtype)
 
 
@@ -187,6 +182,16 @@ def batch_relations(features: Tensor) -> Tensor:
     return channel_products([features.flatten(1).unsqueeze(0)])[0]
 
 
+def _from_products(
+    a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor, cosine: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """:func:`_squared_distance` of each image, from products in ``dtype``: float32 takes half the time of float64."""
+    a = b = channel_products([a_student, a_teacher], cosine, dtype=dtype)
+    if b_student is not a_student or b_teacher is not a_teacher:
+        b = channel_products([b_student, b_teacher], cosine, dtype=dtype)
+    return _squared_distance(a, b, a_student.shape[1])
+
+
 def _squared_distance(a: Tensor, b: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     """``‖A_SᵀB_S − A_TᵀB_T‖²`` from the stacked products of A and of B, the student's channels first.
 
@@ -210,9 +215,7 @@ def _vectors(features: Tensor, cosine: bool) -> Tensor:
 
 
 @torch.compiler.disable
-def _products(
-    dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor
-) -> Tensor:
+def _products(dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor) -> Tensor:
     return _ChannelProducts.apply(dtype, cosine, classes, number, *features)
 
 
