@@ -78,7 +78,7 @@ METHODS: dict[str, Method] = {
     "lightvessel": Method(
         {
             "fsd": Term("feature_similarity", ("enc{level}", "dec{level}"), weight=0.1),
-            "asd": Term("adversarial_similarity", weight=0.01),
+            "asd": Term("adversarial_similarity", weight=0.1),
         },
         "arXiv 2211.00899 (ICASSP 2023)",
         "reconstruction",

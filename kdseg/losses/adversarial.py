@@ -25,11 +25,11 @@ def critic(discriminator: nn.Module, pair: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """``mean (‖∇D(x)‖ − 1)²`` at random points x between real and fake, one per image (arXiv 1704.00028, eq. 3).
+    """``mean (‖∇ ΣD(x)‖ − 1)²`` at random points x between real and fake, one per image (arXiv 1704.00028, eq. 3).
 
-    D(x) is the mean of an image's map of scores, as in the critic's loss: the sum would scale the gradient with the
-    number
-    of patches, and the penalty would hold down nothing else.
+    ΣD is the sum over an image's map of scores, as in the published code of SKDS, whose criteria Graph Flow uses. The critic's loss is
+    the mean, so its gradient shrinks with the number of patches, as that of a loss averaged over voxels does. With the
+    mean in both places the adversarial gradient has length 1 at any size, tens of times the supervised one.
 
     Args:
         discriminator: maps ``BCH[WD]`` to scores ``B…``.
@@ -44,9 +44,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Te
     """
     share = torch.rand([len(real), *[1] * (real.ndim - 1)], device=real.device, dtype=real.dtype)
     between = (share * real + (1 - share) * fake).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(
-        critic(discriminator, between).flatten(1).mean(1).sum(), between, create_graph=True
-    )
+    (gradient,) = torch.autograd.grad(critic(discriminator, between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
