@@ -27,9 +27,10 @@ def critic(discriminator: nn.Module, pair: Tensor) -> Tensor:
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """``mean (‖∇ ΣD(x)‖ − 1)²`` at random points x between real and fake, one per image (arXiv 1704.00028, eq. 3).
 
-    ΣD is the sum over an image's map of scores, as in the published code of SKDS, whose criteria Graph Flow uses. The critic's loss is
-    the mean, so its gradient shrinks with the number of patches, as that of a loss averaged over voxels does. With the
-    mean in both places the adversarial gradient has length 1 at any size, tens of times the supervised one.
+    ΣD is the sum over an image's map of scores, as in the published code of SKDS, whose criteria Graph Flow uses. The
+    critic's loss is the mean, so its gradient shrinks with the number of patches, as that of a loss averaged over
+    voxels does. With the mean in both places the adversarial gradient has length 1 at any size, tens of times the
+    supervised one.
 
     Args:
         discriminator: maps ``BCH[WD]`` to scores ``B…``.
