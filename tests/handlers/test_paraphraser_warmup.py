@@ -15,6 +15,8 @@ from kdseg.losses import IGNORED
 from kdseg.networks.paraphraser import Paraphraser
 from tests.tiny import distiller, images, trainer
 
+FACTOR = {"factor": {"loss": "factor", "taps": ["enc3", "dec3"]}}
+
 
 def paraphrasers(distilled: Distiller) -> dict[str, Paraphraser]:
     return {name: m for name, m in distilled.named_modules() if isinstance(m, Paraphraser)}
@@ -31,8 +33,8 @@ def warm(method: Any, **settings: Any) -> tuple[Distiller, ParaphraserWarmup]:
     return distilled, handler
 
 
-@pytest.mark.parametrize("method", ["graph_flow", "ft"])
-def test_reconstruction_error_falls(method: str) -> None:
+@pytest.mark.parametrize("method", ["graph_flow", FACTOR], ids=["graph_flow", "factor"])
+def test_reconstruction_error_falls(method: Any) -> None:
     distilled, handler = warm(method, steps=60, learning_rates=(0.03, 0.003))
     assert set(handler.errors) == {"enc3", "dec3"}
     for before, after in handler.errors.values():
@@ -42,7 +44,7 @@ def test_reconstruction_error_falls(method: str) -> None:
 
 
 def test_the_error_is_that_of_the_taps_as_they_are() -> None:
-    distilled, handler = warm("ft", steps=60, learning_rates=(0.03,))
+    distilled, handler = warm(FACTOR, steps=60, learning_rates=(0.03,))
     image = torch.stack([item["image"] for item in images()])
     for index, tap in enumerate(("enc3", "dec3")):
         features = distilled.teacher.taps(image)[tap]

@@ -26,7 +26,9 @@ from kdseg.networks.enet import unpool
 from tests.networks.test_taps import record_taps
 from tests.networks.tester import NetworkContract
 
-U_NET_TAPS = {f"enc{level}" for level in range(1, 6)} | {f"dec{level}" for level in range(1, 5)}
+U_NET_TAPS = {f"enc{level}" for level in range(1, 6)} | {
+    f"{part}{level}" for part in ("up", "dec") for level in range(1, 5)
+}
 
 
 class TestTinyUNet(NetworkContract):
@@ -38,7 +40,13 @@ class TestTinyUNet(NetworkContract):
 
     def test_a_tap_is_taken_before_the_relu(self) -> None:
         network = self.build()
-        assert all(isinstance(network.get_submodule(path), torch.nn.BatchNorm2d) for path in network.taps.values())
+        paths = [path for tap, path in network.taps.items() if not tap.startswith("up")]
+        assert len(paths) == 9 and all(isinstance(network.get_submodule(path), torch.nn.BatchNorm2d) for path in paths)
+
+    def test_what_joins_an_encoder_level_is_as_wide_as_it(self) -> None:
+        network, image = self.build(), self.image()
+        features = record_taps(network, network.taps, image)
+        assert all(features[f"up{level}"].shape == features[f"enc{level}"].shape for level in range(1, 5))
 
 
 class TestThinUNet(NetworkContract):
