@@ -14,7 +14,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, verify_metadata, verify_net_in_out
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
@@ -198,18 +198,20 @@ def test_inference_segments_a_folder_and_sets_bad_files_aside(work: Path, tmp_pa
     assert set(np.unique(image.dataobj)) <= {0, 1}
 
 
-def test_ckpt_export(work: Path, tmp_path: Path) -> None:
+def test_monais_exports(work: Path, tmp_path: Path) -> None:
     run_bundle(BUNDLE, ["train"], settings(work, "exported"))
-    ckpt_export(
-        net_id="network_def",
-        filepath=str(tmp_path / "model.ts"),
-        ckpt_file=str(work / "exported" / "model.pt"),
-        meta_file=str(CONFIGS / "metadata.json"),
-        config_file=str(CONFIGS / "inference.json"),
-        key_in_ckpt="",
-        use_trace=True,
-        input_shape=[1, 1, 32, 32],
-    )
+    known: dict[str, Any] = {
+        "net_id": "network_def",
+        "ckpt_file": str(work / "exported" / "model.pt"),
+        "meta_file": str(CONFIGS / "metadata.json"),
+        "config_file": str(CONFIGS / "inference.json"),
+        "key_in_ckpt": "",
+        "use_trace": True,
+        "input_shape": [1, 1, 32, 32],
+    }
+    onnx_export(filepath=str(tmp_path / "model.onnx"), **known)
+    assert (tmp_path / "model.onnx").stat().st_size > 10_000
+    ckpt_export(filepath=str(tmp_path / "model.ts"), **known)
     assert torch.jit.load(tmp_path / "model.ts")(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
 
 
