@@ -9,6 +9,6 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 names() { .venv/bin/kdseg methods --json | .venv/bin/python -c "import json, sys; print(','.join(m['name'] + '$1' for m in json.load(sys.stdin)))"; }
 common=(--datalist "$list" --teacher "$teacher" --seeds 1 --set teacher_def#base_channels=12)
 .venv/bin/kdseg compare coronary_angiogram "${common[@]}" --methods "$(names '')" --budget 120 --out "$out/labelled"
-.venv/bin/kdseg compare coronary_angiogram "${common[@]}" --methods "$(names +unlabelled)" --budget 80 --set batch_size=4 \
-    --set steps_per_epoch=40 --set paraphraser_steps=200 --out "$out/unlabelled"
+.venv/bin/kdseg compare coronary_angiogram "${common[@]}" --methods "$(names +unlabelled)" --budget 40 --set batch_size=4 \
+    --set steps_per_epoch=20 --set paraphraser_steps=100 --out "$out/unlabelled"
 .venv/bin/python benchmarks/summarise_methods.py "$out/labelled" "$out/unlabelled"
