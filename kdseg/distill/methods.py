@@ -116,12 +116,12 @@ METHODS: dict[str, Method] = {
         {"factor": Term("factor", ("enc{deepest}",), weight=200.0)}, "NeurIPS 2018 (arXiv 1802.04977)", "code"
     ),
     "vid": Method(
-        {"information": Term("variational_information", ("enc3", "dec3"), weight=1.0)},
+        {"information": Term("variational_information", ("enc{deepest}",), weight=1.0)},
         "CVPR 2019 (arXiv 1904.05835)",
         "code",
     ),
     "ofd": Method(
-        {"features": Term("overhaul", ("enc2", "enc3", "enc4"), weight=1e-5)}, "ICCV 2019 (arXiv 1904.01866)", "code"
+        {"features": Term("overhaul", ("enc3", "enc4"), weight=1e-5)}, "ICCV 2019 (arXiv 1904.01866)", "code"
     ),
     "coco": Method(
         {
