@@ -158,16 +158,32 @@ class GraphAdversarialLoss(AdversarialLoss):
     Args:
         objective: "wgan-gp" [code] or "lsgan".
         penalty: weight of the gradient penalty.
+        channels: width of the discriminator's first stage; the next three have 2, 4 and 8 times as many. 64 [code]
+            costs many times a light student's own step; a multiple of 2.
         head: unused by this term: the tanh of the logits is judged for both.
+
+    Raises:
+        UserError: for an odd width, or one below 2.
     """
 
-    def __init__(self, objective: Objective = "wgan-gp", penalty: float = 10.0, head: Head = "softmax") -> None:
+    def __init__(
+        self,
+        objective: Objective = "wgan-gp",
+        penalty: float = 10.0,
+        channels: int = 64,
+        head: Head = "softmax",
+    ) -> None:
         super().__init__(objective, penalty, head)
+        if channels < 2 or channels % 2:
+            fix = "use 64, or 8 on a CPU"
+            raise UserError("channels", found=str(channels), expected="a multiple of 2, 2 or more", fix=fix)
+        self.channels = channels
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
         logits = student[0]
-        discriminator = SAGANDiscriminator(logits.ndim - 2, logits.shape[1], logits.shape[2:]).to(logits)
-        self.discriminator = discriminator.eval()
+        widths = [self.channels * factor for factor in (1, 2, 4, 8)]
+        made = SAGANDiscriminator(logits.ndim - 2, logits.shape[1], logits.shape[2:], widths, attention=widths[2:])
+        self.discriminator = made.to(logits).eval()
 
     def train(self, mode: bool = True) -> GraphAdversarialLoss:
         """The discriminator stays in eval mode: its spectral norms move in its own step only, not in the student's."""

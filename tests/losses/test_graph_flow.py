@@ -78,6 +78,21 @@ def test_bad_settings_are_refused() -> None:
         GraphVertexLoss(window=4)
     with pytest.raises(UserError, match="pairs"):
         GraphEdgeLoss().build([torch.rand(1, 2, 4, 4)], [torch.rand(1, 2, 4, 4)])
+    with pytest.raises(UserError, match="a multiple of 2"):
+        GraphAdversarialLoss(channels=3)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_thin_discriminator_has_the_same_stages(dims: int) -> None:
+    logits = [torch.randn(2, 1, *[16] * dims)]
+    weights = {}
+    for channels in (8, 64):
+        loss = GraphAdversarialLoss(channels=channels)
+        loss.build(logits, logits)
+        assert torch.isfinite(loss(logits, logits)) and torch.isfinite(loss.discriminator_loss(logits, logits))
+        weights[channels] = [tuple(weight.shape) for weight in loss.discriminator.parameters() if weight.ndim > 1]
+    assert len(weights[8]) == len(weights[64])
+    assert weights[8][0][0] == 8 and weights[64][0][0] == 64
 
 
 def test_the_student_step_does_not_move_the_discriminator() -> None:
