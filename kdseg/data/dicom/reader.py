@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,6 +134,8 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise UserError(path.name, found="no such file", expected="a NIfTI file", fix="check the path")
     try:
+        # what is odd about a header goes to nibabel's log, beside the error that it raises
+        nibabel.imageglobals.logger.setLevel(logging.CRITICAL + 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = nibabel.load(path)
