@@ -44,7 +44,8 @@ class DicomSeriesReader(ImageReader):
         unknown: refused, with the near name; LoadImage itself would only warn of a mistyped setting.
 
     Raises:
-        UserError: for an unknown setting; when the volume is missing, damaged, refused, or not the only one.
+        UserError: for an unknown setting; when the volume is missing, damaged, refused, not the only one, or has other
+            than three axes or values that are no numbers.
 
     Example:
         >>> import tempfile, nibabel; from monai.transforms import LoadImage
@@ -103,11 +104,25 @@ class DicomSeriesReader(ImageReader):
                 img[0].name, found=f"{len(img)} NIfTI files for one image", expected="one", fix="give one file"
             )
         array, affine, origin = (*read_nifti(img[0]), {}) if is_nifti else self._read_series(img)
+        if array.ndim != 3:
+            raise UserError(
+                img[0].name,
+                found=f"{array.ndim} axes ({'×'.join(map(str, array.shape))})",
+                expected="a volume, of three axes",
+                fix="save one volume a file: time points and contrasts are cases of their own",
+            )
+        if not np.isfinite(array).all():
+            raise UserError(
+                img[0].name,
+                found=f"values that are no numbers ({(~np.isfinite(array)).mean():.1%} of the image)",
+                expected="a number in every voxel",
+                fix="put a value of the background there, or leave the image out",
+            )
         return array, {
             MetaKeys.AFFINE.value: affine.copy(),
             MetaKeys.ORIGINAL_AFFINE.value: affine.copy(),
-            MetaKeys.SPATIAL_SHAPE.value: np.asarray(array.shape[:3]),
-            MetaKeys.ORIGINAL_CHANNEL_DIM.value: float("nan") if array.ndim <= 3 else -1,
+            MetaKeys.SPATIAL_SHAPE.value: np.asarray(array.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM.value: float("nan"),
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "file_format": "nifti" if is_nifti else "dicom",
             **origin,

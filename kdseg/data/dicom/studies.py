@@ -71,6 +71,9 @@ def dicom_series(source: str | Path | Sequence[str | Path]) -> list[DicomSeries]
         ['CT, axial, 128×128×1']
     """
     one = Path(source) if isinstance(source, str | Path) else None
+    if one is not None and one.is_file() and file_kind(one) != "dicom":
+        fix = "name the DICOM or NIfTI file that is meant"
+        raise UserError(one.name, found="a file that is not DICOM", expected="a volume", fix=fix)
     if one is None:
         files = [Path(path) for path in source]  # type: ignore[union-attr]
     else:

@@ -121,6 +121,8 @@ def _names(cases: Sequence[CaseMeasures]) -> list[str]:
 
 
 def _outliers(cases: Sequence[CaseMeasures]) -> list[Finding]:
+    if not cases:
+        return []
     found = []
     for axis, name in enumerate("xyz"):
         of_axis = [case for case in cases if len(case.shape) > axis]

@@ -85,8 +85,6 @@ def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str
     import nibabel
 
     array, meta = DicomSeriesReader().get_data([path])
-    if array.ndim != 3:
-        raise UserError(path.name, found=f"{array.ndim} axes", expected="a volume", fix="leave it out")
     affine = meta["affine"]
     findings: list[Finding] = []
     label = None

@@ -164,14 +164,21 @@ def _dicom_images(source: Path, naming: Naming, found: Found) -> list[tuple[Reco
         except UserError as error:
             found.problems.append({"case": study.study, "file": study.series[0].file, "reason": error.found})
             continue
-        if volume.refusal:
+        folders = {path.parent for path in volume.files}
+        # a list names one file, and the others are looked for in its folder
+        scattered = f"slices in {len(folders)} folders: put the series into one" if len(folders) > 1 else None
+        if reason := volume.refusal or scattered:
             file = str(Path(volume.file).relative_to(source))
-            found.problems.append({"case": study.study, "file": file, "reason": volume.refusal})
+            found.problems.append({"case": study.study, "file": file, "reason": reason})
             continue
         drawn = [
             Path(label.file) for label in study.labels if not label.references or volume.series in label.references
         ]
         records.append(({"image": volume.file, "patient": volume.patient or study.study}, drawn))
+    if len(records) > 1 and len({record["patient"] for record, _ in records}) == 1:
+        found.notes.append(f"all {len(records)} studies have one patient id, as programs that remove names leave it")
+        for record, _ in records:
+            del record["patient"]
     return records
 
 
