@@ -95,3 +95,10 @@ def test_an_unforeseen_error_tells_what_went_wrong_first(
     monkeypatch.setattr("kdseg.cli.methods.run", run)
     assert main(["methods"]) == 1
     assert capsys.readouterr().err.startswith("kdseg methods: AssertionError: no GPU here\nThis was not foreseen")
+
+
+def test_a_gpu_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = ["train", "coronary_angiogram", "--datalist", "list.json", "--device", "cuda:1"]
+    assert main(words) == 2
+    assert "--device: found 'cuda:1', and no GPU" in capsys.readouterr().err

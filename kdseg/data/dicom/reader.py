@@ -114,7 +114,7 @@ class DicomSeriesReader(ImageReader):
         if not np.isfinite(array).all():
             raise UserError(
                 img[0].name,
-                found=f"values that are no numbers ({(~np.isfinite(array)).mean():.1%} of the image)",
+                found=f"values that are no numbers ({int((~np.isfinite(array)).sum())} voxels)",
                 expected="a number in every voxel",
                 fix="put a value of the background there, or leave the image out",
             )

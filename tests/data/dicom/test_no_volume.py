@@ -31,7 +31,7 @@ def test_a_fourth_axis_of_one_is_none(tmp_path: Path) -> None:
 def test_voxels_that_are_no_numbers(tmp_path: Path) -> None:
     volume = np.ones((4, 5, 2))
     volume[0, 0, 0] = np.nan
-    with pytest.raises(UserError, match=r"values that are no numbers \(2.5% of the image\)"):
+    with pytest.raises(UserError, match=r"values that are no numbers \(1 voxels\)"):
         DicomSeriesReader().get_data([nifti(tmp_path, volume)])
 
 
