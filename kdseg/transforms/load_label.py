@@ -59,7 +59,7 @@ class LoadLabeld(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.image_key = image_key
         self.names = names
-        self.values = None if values is None else {int(value) for value in values}
+        self.values = None if values is None else [int(value) for value in values]
         self.absent = absent
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -102,7 +102,7 @@ class LoadLabeld(MapTransform):
             )
 
     def _check_values(self, label: np.ndarray, name: str) -> None:
-        unknown = [] if self.values is None else sorted(set(np.unique(label).tolist()) - self.values)
+        unknown = [] if self.values is None else sorted(set(np.unique(label).tolist()) - set(self.values))
         if unknown:
             raise UserError(
                 name,

@@ -50,8 +50,9 @@ def find_volumes(source: Path, naming: Naming, same: Callable[[list[Path]], bool
 
     NIfTI: ``img/img0001.nii.gz`` with ``label/label0001.nii.gz``; ``images/7.nii.gz`` with ``labels/7.nii.gz``;
     ``Case00.nii.gz`` with ``Case00_segmentation.nii.gz``; ``7_t2.nii.gz`` with ``7_gland.nii.gz``; and mixtures.
-    DICOM: a study is a case, its image the largest axial series of the modality. Its label is the SEG or RTSTRUCT file
-    that refers to this series; else a NIfTI file named like its folder (``7/`` and ``7_labels.nii.gz``), or inside it.
+    DICOM: a study is a case, its image the series that its SEG or RTSTRUCT file refers to, else the largest axial
+    series of the modality. Its label is that file; else a NIfTI file named like its folder (``7/`` and
+    ``7_labels.nii.gz``), or inside it.
 
     Args:
         source: the folder to look through.
@@ -155,6 +156,9 @@ def _dicom_images(source: Path, naming: Naming, found: Found) -> list[tuple[Reco
         fitting = [series for series in study.series if series.modality == naming.modality]
         if not fitting:
             continue
+        # the series that somebody drew on is meant, not a larger one of the same study
+        references = {series for label in study.labels for series in label.references}
+        fitting = [series for series in fitting if series.series in references] or fitting
         # a single series is meant whatever it is called
         description = naming.description if len(fitting) > 1 else None
         try:

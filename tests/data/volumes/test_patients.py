@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from monai.transforms import LoadImage
 
@@ -11,6 +12,7 @@ from kdseg.data import DicomSeriesReader, load_datalist
 from kdseg.data.prepare import prepare
 from kdseg.data.volumes.folder import find_volume_files
 from tests.bundles.volumes import SIZE, organs, write_dicom, write_nifti
+from tests.data.dicom.make_series import straight, write_series, write_structures
 
 SECTIONS = ("training", "validation", "test")
 
@@ -66,6 +68,33 @@ def test_one_patient_id_for_everybody_is_none(tmp_path: Path, bundle: str, modal
     result = prepare(bundle, tmp_path / "data", out)
     assert len(set(patients(out).values())) == 4
     assert any(note.startswith("all 4 studies have one patient id") for note in result.notes)
+
+
+def test_the_series_that_was_drawn_on_is_the_image(tmp_path: Path) -> None:
+    import pydicom
+
+    for number in range(2):
+        folder = tmp_path / "data" / f"patient{number}"
+        thick, _ = organs(range(1, 14), number)
+        write_dicom(folder / "thick", thick, "CT", f"patient {number}")
+        first = min(
+            (pydicom.dcmread(path) for path in (folder / "thick").iterdir()), key=lambda one: str(one.SOPInstanceUID)
+        )
+        identity = (first.SeriesInstanceUID, first.FrameOfReferenceUID, first.StudyInstanceUID)
+        # of the same study, with twice the slices
+        thin = np.repeat(thick, 2, axis=2)
+        write_series(folder / "thin", thin, straight(12, 1.5), study=first.StudyInstanceUID, PatientID=first.PatientID)
+        square = np.array([[-8, 22], [-3, 22], [-3, 27], [-8, 27]])
+        contour = np.c_[square, np.full(4, 33.0)]
+        path = write_structures(folder / "contours.dcm", {"spleen": [contour]}, *identity)
+        structures = pydicom.dcmread(path)
+        structures.PatientID = first.PatientID
+        structures.save_as(path)
+    out = tmp_path / "list.json"
+    result = prepare("synapse_multiorgan", tmp_path / "data", out, fractions=(0.5, 0, 0.5))
+    assert result.problems == [] and result.counts["training"] == result.counts["test"] == 1
+    (record,) = load_datalist(out, "test")
+    assert Path(record["image"]).parent.name == "thick" and record["slices"] == SIZE[2]
 
 
 def scattered_series(folder: Path) -> None:
