@@ -164,6 +164,8 @@ def start() -> None:
     # MONAI makes all of its readers with every LoadImage, and this one warns wherever there is no GPU decoder
     warnings.filterwarnings("ignore", module="monai.data.image_reader")
     logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+    # Ignite logs every error once an engine before it raises it
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     check_keys()
 
 

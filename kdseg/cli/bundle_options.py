@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from kdseg.configuration import parse_setting
+from kdseg.errors import UserError
 
 __all__ = ["add_bundle_arguments", "bundle_settings", "with_overlays"]
 
@@ -43,9 +44,18 @@ def bundle_settings(arguments: argparse.Namespace, *names: str) -> dict[str, Any
         if value is not None:
             settings[name] = value
     if arguments.device is not None:
+        _check_device(arguments.device)
         settings["device"] = f"$torch.device('{arguments.device}')"
     settings.update(parse_setting(text) for text in arguments.settings)
     return settings
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        fix = "leave --device out, or install the PyTorch build for your GPU"
+        raise UserError("--device", found=f"'{device}', and no GPU that PyTorch can use", expected="cpu", fix=fix)
 
 
 def with_overlays(arguments: argparse.Namespace, first: str, *others: str) -> list[str]:

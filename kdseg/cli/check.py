@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ __all__ = ["add_arguments", "run"]
 SHOWN = 5
 # structures of a case whose sizes are printed
 NAMED = 3
+# letters of a finding that are printed
+LINE = 240
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     for sheet in report.sheets:
         print(f"contact sheet: {sheet}")
     warnings = len(report.findings) - report.errors
-    print(f"{report.errors} errors, {warnings} warnings" if report.findings else "nothing to remark")
+    numbers = [f"{report.errors} error{'s' * (report.errors != 1)}", f"{warnings} warning{'s' * (warnings != 1)}"]
+    print(", ".join(numbers) if report.findings else "nothing to remark")
     return 1 if report.errors else 0
 
 
@@ -114,6 +118,7 @@ def _print_findings(findings: Sequence[Finding]) -> None:
         print(f"{grade}: {kind} ({len(group)})")
         for finding in group[:SHOWN]:
             cases = ", ".join(finding.cases[:SHOWN]) + (", …" if len(finding.cases) > SHOWN else "")
-            print(f"  {cases}: {finding.text}" if cases else f"  {finding.text}")
+            text = shorten(finding.text, LINE, placeholder=" …; --json tells all")
+            print(f"  {cases}: {text}" if cases else f"  {text}")
         if len(group) > SHOWN:
             print(f"  … and {len(group) - SHOWN} more; --json tells all")

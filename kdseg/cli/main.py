@@ -67,9 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if expected is not None:
             print(f"kdseg {arguments.command}: {expected}", file=sys.stderr)
             return 2
-        print(f"kdseg {arguments.command}: {type(error).__name__}: {error}", file=sys.stderr)
+        cause = _first_cause(error)
+        print(f"kdseg {arguments.command}: {type(cause).__name__}: {cause}", file=sys.stderr)
         print("This was not foreseen; run the command again with --debug for the traceback.", file=sys.stderr)
         return 1
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What went wrong first: MONAI's configuration wraps it in errors that only say which expression failed."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 if __name__ == "__main__":

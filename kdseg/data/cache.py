@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ FILE_KEYS = ("image", "label")
 
 
 def cached_dataset(
-    data: Sequence[Mapping[Hashable, Any]], transform: Compose, cache_dir: str | Path | None = None
+    data: Sequence[Mapping[str, Any]], transform: Compose, cache_dir: str | Path | None = None
 ) -> Dataset:
     """The data set of a training: transforms up to the first random one are done once for each case and kept.
 
@@ -57,8 +58,14 @@ def cached_dataset(
 class _DiskCache(PersistentDataset):
     """MONAI's cache on disk, of which another process can undo the spatial transforms (``Invertd``).
 
-    MONAI tells a transform by its address in memory, which says nothing in the process that reads the case again.
+    MONAI tells a transform by its address in memory, which says nothing in the process that reads the case again. It
+    asks for the key of a case with every draw; files are read for it once, before the workers are forked.
     """
+
+    def __init__(self, data: Sequence[Mapping[str, Any]], *arguments: Any, **settings: Any) -> None:
+        super().__init__(data, *arguments, **settings)
+        for record in data:
+            _record_key(record)
 
     def _cachecheck(self, item_transformed: Any) -> Any:
         case = super()._cachecheck(item_transformed)
@@ -96,5 +103,16 @@ def _record_key(record: Mapping[str, Any]) -> bytes:
             # one DICOM file stands for its series, which is in the same folder
             folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
             files = sorted(folder.rglob("*")) if folder else [path]
-            parts += [f"{file.name} {content_hash(file)}" for file in files if file.is_file()]
+            parts += [f"{file.name} {_digest(file, *_state(file))}" for file in files if file.is_file()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().encode()
+
+
+@cache
+def _digest(path: Path, modified: int, size: int) -> str:
+    """The content's hash, read once for each state that a file is in."""
+    return content_hash(path)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size

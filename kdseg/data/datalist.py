@@ -37,7 +37,8 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
             fold, and "training" the others. The other sections are given as written.
 
     Raises:
-        UserError: when the list is missing, not JSON, has no such section or fold, or names files that are not there.
+        UserError: when the list is missing, not JSON, has no such section or fold, names files that are not there, or
+            has one patient (without patients: one image) in two of training, validation and test.
     """
     path = Path(path)
     content = read_datalist(path)
@@ -49,6 +50,7 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
             expected=f"one of {', '.join(names) or 'training, validation, test'}",
             fix=suggestion(section, names) if names else "make the list with 'kdseg prepare'",
         )
+    _check_patients(content, path.name, fold)
     records = content.get(section, [])
     if fold is not None and section in CROSS_VALIDATED:
         records = _of_fold(content, path.name, fold, section)
@@ -70,6 +72,26 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
             fix="correct \"root\" in the list, or run 'kdseg prepare' again",
         )
     return absolute
+
+
+def _check_patients(content: Mapping[str, Any], name: str, fold: int | None) -> None:
+    """Refuse a list of which a patient is in two parts: figures measured on it would be too good."""
+    seen: dict[str, tuple[str, str]] = {}
+    for section in SECTIONS[:3]:
+        for entry in content.get(section) or []:
+            record = entry if isinstance(entry, dict) else {"image": entry}
+            pooled = fold is not None and section in CROSS_VALIDATED
+            part = f"fold {record.get('fold')}" if pooled else section
+            case = str(record.get("case", record["image"]))
+            other, where = seen.setdefault(str(record.get("patient", record["image"])), (case, part))
+            if where != part:
+                # cases are named and not the patient, whose name may be one
+                raise UserError(
+                    name,
+                    found=f"one patient in {where} ({other}) and in {part} ({case})",
+                    expected="each patient in one part only",
+                    fix="move the cases together; 'kdseg check' finds them all",
+                )
 
 
 def read_datalist(path: Path) -> dict[str, Any]:

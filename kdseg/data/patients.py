@@ -33,9 +33,8 @@ def pseudonym(patient_id: str) -> str:
 def assign_patients(records: list[Record], source: Path) -> str:
     """Set "patient" of every record that has none yet, and say in a sentence how patients were told apart.
 
-    In this order: the hashed PatientID of a DICOM file; the first folder that differs between the pictures and is not
-        part of
-    the layout, where there are at least three such folders; the case itself.
+    In this order: the hashed PatientID of a DICOM file; the first folder that differs between the cases and is not part
+    of the layout, where there are at least three such folders; the case itself.
     """
     told_before = len(records)
     records = [record for record in records if "patient" not in record]
@@ -50,10 +49,10 @@ def assign_patients(records: list[Record], source: Path) -> str:
         case = record["case"]
         record["patient"] = ids.get(case) or folders.get(case) or case
     told = [("the patient id of DICOM files, hashed", len(ids)), ("folders", len(folders.keys() - ids.keys()))]
-    ways = [f"{way} ({count} pictures)" for way, count in [*told, ("the layout", told_before)] if count]
+    ways = [f"{way} ({count} cases)" for way, count in [*told, ("the layout", told_before)] if count]
     alone = len(records) - len(ids.keys() | folders.keys())
     if alone:
-        ways.append(f"the file itself ({alone} pictures: nothing says who belongs together)")
+        ways.append(f"the file itself ({alone} cases: nothing says who belongs together)")
     return "patients are told by " + " and by ".join(ways)
 
 

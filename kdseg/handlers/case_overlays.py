@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from ignite.engine import Events
 from monai.engines import Workflow
+from numpy.typing import NDArray
 
 from kdseg.handlers.case_table import case_name
+from kdseg.handlers.case_view import IGNORED, case_view, class_numbers
 from kdseg.handlers.checkpoints import is_main_process
 from kdseg.metrics.overlay import OverlayRow, overlay_picture
 
 __all__ = ["CaseOverlays"]
 
+Numbers = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
 
 class CaseOverlays:
     """Ignite handler for a MONAI evaluator: writes ``overlays.png``, a row a case, from the best to the worst Dice.
 
-    Reads ``image``, ``label`` and ``pred`` (hard masks, first foreground class) of the output. Of a volume the slice
-    with
-    the most foreground is shown.
+    Reads ``image``, ``label`` and ``pred`` (hard masks) of the output. What is given to a wrong class counts as missed.
+    Of a volume the axial slice with most foreground is shown, and its Dice; the order is by the Dice of the volume.
 
     Args:
         output_dir: where the picture goes.
@@ -43,16 +45,12 @@ class CaseOverlays:
 
     def _keep(self, evaluator: Workflow) -> None:
         for record, item in zip(evaluator.state.batch, evaluator.state.output, strict=True):
-            truth, predicted = _foreground(item["label"]), _foreground(item["pred"])
-            image = np.asarray(torch.as_tensor(item["image"]).detach().cpu())[0]
-            if truth.ndim == 3:
-                shown = int(truth.sum((0, 1)).argmax())
-                truth, predicted, image = truth[..., shown], predicted[..., shown], image[..., shown]
-            overlap = 2 * (truth & predicted).sum() / max(truth.sum() + predicted.sum(), 1)
-            case = case_name(record, item, number=len(self.rows))
-            # MONAI's first spatial axis is the picture's width
-            row = OverlayRow(case, image.T, truth.T, {self.name: predicted.T})
-            self.rows.append((float(overlap), row))
+            view = case_view(item)
+            place = f", slice {view.slice[0]} of {view.slice[1]}" if view.slice else ""
+            case = case_name(record, item, number=len(self.rows)) + place
+            truth, predicted = _foregrounds(view.truth, view.prediction)
+            row = OverlayRow(case, view.image, truth, {self.name: predicted})
+            self.rows.append((_dice(*_foregrounds(*class_numbers(item))), row))
 
     def _write(self, evaluator: Workflow) -> None:
         if not self.rows or not is_main_process():
@@ -62,7 +60,13 @@ class CaseOverlays:
         overlay_picture([ranked[index][1] for index in chosen], self.output_dir / "overlays.png")
 
 
-def _foreground(mask: Any) -> np.ndarray:
-    """The first foreground class as booleans, ``WH`` or ``WHD``: of one channel what is 1, of several the second."""
-    array = np.asarray(torch.as_tensor(mask).detach().cpu())
-    return array[0] == 1 if len(array) == 1 else array[1] > 0
+def _foregrounds(
+    truth: NDArray[np.uint8], prediction: NDArray[np.uint8]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where there is any class, in the truth and in the prediction, in which a wrong class is none."""
+    right = (prediction == truth) | (truth == 0)
+    return (truth > 0) & (truth != IGNORED), (prediction > 0) & right
+
+
+def _dice(truth: Mask, predicted: Mask) -> float:
+    return float(2 * (truth & predicted).sum() / max(truth.sum() + predicted.sum(), 1))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import torch
 from ignite.engine import Events
 from monai.engines import Workflow
-from monai.utils import convert_to_numpy
-from numpy.typing import NDArray
 
 from kdseg.files import whole_file
 from kdseg.handlers.case_table import case_name
+from kdseg.handlers.case_view import case_view
 from kdseg.metrics.overlay import grey_values
 
 __all__ = ["CasePictures", "picture_file"]
@@ -25,8 +22,9 @@ class CasePictures:
     """Ignite handler for a MONAI evaluator: ``pictures/CASE.npz`` with the arrays image, truth and prediction.
 
     All three are ``HW`` and uint8: grey values from 0 to 255, and class numbers (0 = background, 255 in the truth =
-    ignored). Of a volume it is the slice with most true foreground, the middle one where there is none. From these
-    files the report of a comparison draws the same case as several networks saw it.
+    ignored). Of a volume it is the axial slice with most true foreground, see
+    :func:`kdseg.handlers.case_view.case_view`. From these files the report of a comparison
+    draws the same case as several networks saw it.
 
     Args:
         output_dir: the folder in which ``pictures`` is made.
@@ -34,7 +32,7 @@ class CasePictures:
         longest: pixels of the longer side; a larger picture is made smaller by leaving out pixels.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> from monai.engines import SupervisedEvaluator
         >>> folder, image = Path(tempfile.mkdtemp()), torch.ones(1, 1, 8, 6)
         >>> evaluator = SupervisedEvaluator(
@@ -64,30 +62,17 @@ class CasePictures:
 
     def _write(self, evaluator: Workflow) -> None:
         for record, item in zip(evaluator.state.batch, evaluator.state.output, strict=True):
-            truth, prediction = (self._class_numbers(item[name]) for name in ("label", "pred"))
-            image = convert_to_numpy(item["image"])[0]
-            if truth.ndim == 3:
-                shown = _fullest_slice(truth)
-                truth, prediction, image = truth[..., shown], prediction[..., shown], image[..., shown]
-            step = -(-max(truth.shape) // self.longest)
+            view = case_view(item, len(self.classes))
+            step = -(-max(view.truth.shape) // self.longest)
             case = case_name(record, item, number=self.seen)
             with whole_file(self.folder / picture_file(case)) as path:
-                # MONAI's first spatial axis is the picture's width
                 np.savez_compressed(
                     path,
-                    image=grey_values(image.T[::step, ::step]),
-                    truth=truth.T[::step, ::step],
-                    prediction=prediction.T[::step, ::step],
+                    image=grey_values(view.image[::step, ::step]),
+                    truth=view.truth[::step, ::step],
+                    prediction=view.prediction[::step, ::step],
                 )
             self.seen += 1
-
-    def _class_numbers(self, mask: Any) -> NDArray[np.uint8]:
-        """From one channel of class numbers, or one binary channel for each class with or without a background."""
-        array = convert_to_numpy(torch.as_tensor(mask))
-        if len(array) == 1:
-            return array[0].astype(np.uint8)
-        channels = array[-len(self.classes) :] > 0
-        return np.where(channels.any(0), channels.argmax(0) + 1, 0).astype(np.uint8)
 
 
 def picture_file(case: str) -> str:
@@ -98,9 +83,3 @@ def picture_file(case: str) -> str:
         'patient 1%2Fleft.npz'
     """
     return quote(case, safe=" ") + ".npz"
-
-
-def _fullest_slice(truth: NDArray[np.uint8]) -> int:
-    # 255 is no class but a pixel to be ignored
-    sizes = ((truth > 0) & (truth < 255)).sum(axis=(0, 1))
-    return int(sizes.argmax()) if sizes.any() else truth.shape[2] // 2

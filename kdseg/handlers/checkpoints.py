@@ -54,6 +54,9 @@ class BestModel:
     Args:
         network: the student (or the teacher, when that is what is trained).
         path: where to save it, for instance ``out/student/model.pt``.
+
+    Raises:
+        UserError: when the evaluator has no cases: no weights would ever be saved.
     """
 
     def __init__(self, network: nn.Module, path: str | Path) -> None:
@@ -61,6 +64,13 @@ class BestModel:
         self.path = Path(path)
 
     def attach(self, evaluator: Workflow) -> None:
+        if evaluator.state.epoch_length == 0:
+            raise UserError(
+                "validation",
+                found="no cases",
+                expected="some: they choose the weights that are kept",
+                fix="give kdseg prepare a second fraction above 0, for example --fractions 0.6 0.2 0.2",
+            )
         evaluator.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, evaluator: Workflow) -> None:

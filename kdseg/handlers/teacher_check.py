@@ -7,6 +7,8 @@ import logging
 from ignite.engine import Events
 from monai.engines import Workflow
 
+from kdseg.handlers.checkpoints import is_main_process
+
 __all__ = ["TeacherCheck"]
 
 logger = logging.getLogger(__name__)
@@ -35,7 +37,8 @@ class TeacherCheck:
         score = float(self.evaluator.state.metrics[name])
         trainer.state.teacher_score = score
         logger.info(f"teacher: {name} {score:.4f} on the validation cases")
-        if not score >= self.at_least:
+        # every process has the score, one tells it
+        if is_main_process() and not score >= self.at_least:
             logger.warning(
                 f"the teacher scores {score:.4f} ({name}), below {self.at_least}: check its weights, its taps and that "
                 "its input is prepared as in its own training"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,13 @@ class LoadLabeld(MapTransform):
         keys: of the paths.
         image_key: the image, a MetaTensor ``([1,] W, H, D)``.
         names: for SEG and RTSTRUCT: structure's name to value, see :func:`kdseg.data.read_label`.
+        values: that a label may have; None: any.
         absent: for SEG and RTSTRUCT: "refuse" or "empty", for structures of ``names`` that a file lacks.
         allow_missing_keys: whether a missing key is passed over.
 
     Raises:
-        UserError: when the image is not loaded yet, or as :func:`kdseg.data.read_label`.
+        UserError: when the image is not loaded yet, a label is missing or has another value, or as
+            :func:`kdseg.data.read_label`.
 
     Example:
         >>> import tempfile, nibabel; from pathlib import Path
@@ -49,12 +52,14 @@ class LoadLabeld(MapTransform):
         keys: KeysCollection,
         image_key: str = "image",
         names: Mapping[str, int] | None = None,
+        values: Sequence[int] | None = None,
         absent: str = "refuse",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.image_key = image_key
         self.names = names
+        self.values = None if values is None else [int(value) for value in values]
         self.absent = absent
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -69,9 +74,13 @@ class LoadLabeld(MapTransform):
             )
         affine, shape = np.asarray(image.affine, dtype=np.float64), tuple(image.shape[-3:])
         origin = {name: str(image.meta.get(name, "")) for name in ("series", "frame_of_reference")}
-        for key in self.key_iterator(result):
+        for key in self.keys:
+            if key not in result:
+                self._check_missing(key, result)
+                continue
             path = result[key]
             label = read_label(path, affine, shape, self.names, self.absent, **origin)
+            self._check_values(label, Path(path).name)
             meta = {
                 ImageMetaKey.FILENAME_OR_OBJ: str(path),
                 MetaKeys.ORIGINAL_AFFINE: affine,
@@ -82,3 +91,22 @@ class LoadLabeld(MapTransform):
             values = torch.from_numpy(label[None].astype(np.float32))
             result[key] = MetaTensor(values, affine=torch.from_numpy(affine), meta=meta)
         return result
+
+    def _check_missing(self, key: Hashable, record: Mapping[Hashable, Any]) -> None:
+        if not self.allow_missing_keys:
+            raise UserError(
+                f"case {record.get('case', 'without a name')}",
+                found=f"no '{key}'",
+                expected="a label: this section is trained or measured on",
+                fix="add its label to the data list, or move the case to the section 'unlabelled'",
+            )
+
+    def _check_values(self, label: np.ndarray, name: str) -> None:
+        unknown = [] if self.values is None else sorted(set(np.unique(label).tolist()) - set(self.values))
+        if unknown:
+            raise UserError(
+                name,
+                found=f"label values without a name: {', '.join(map(str, unknown[:5]))}",
+                expected='values that the data list names in "labels"',
+                fix="name them there (what is no class becomes background), or mend the label",
+            )

@@ -95,7 +95,8 @@ class RandSliced(Randomizable, MapTransform):
             places = torch.nonzero(label.flatten(0, -2).any(dim=0)).flatten()
             if not len(places):
                 fix = "leave the case out, or draw from all slices (label_key null)"
-                raise UserError("RandSliced", found="an empty label map", expected="a slice with a label", fix=fix)
+                where = f"case {result['case']}" if "case" in result else "RandSliced"
+                raise UserError(where, found="an empty label map", expected="a slice with a label", fix=fix)
         place = int(places[self.R.randint(len(places))])
         half = self.neighbours // 2
         near = torch.arange(place - half, place + half + 1).clamp(0, volume.shape[-1] - 1)

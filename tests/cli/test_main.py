@@ -81,3 +81,24 @@ def test_an_unknown_bundle_suggests_the_near_one(capsys: pytest.CaptureFixture[s
 
 def test_the_command_is_the_first_word_that_is_one() -> None:
     assert command.build_parser("methods").parse_args(["methods", "--json"]).json
+
+
+def test_an_unforeseen_error_tells_what_went_wrong_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(arguments: object) -> int:
+        try:
+            raise AssertionError("no GPU here")
+        except AssertionError as error:
+            raise RuntimeError("failed to evaluate an expression") from error
+
+    monkeypatch.setattr("kdseg.cli.methods.run", run)
+    assert main(["methods"]) == 1
+    assert capsys.readouterr().err.startswith("kdseg methods: AssertionError: no GPU here\nThis was not foreseen")
+
+
+def test_a_gpu_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = ["train", "coronary_angiogram", "--datalist", "list.json", "--device", "cuda:1"]
+    assert main(words) == 2
+    assert "--device: found 'cuda:1', and no GPU" in capsys.readouterr().err

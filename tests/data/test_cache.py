@@ -13,7 +13,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureTyped, Lambdad, LoadImaged, RandFlipd, ScaleIntensityRanged, Zoomd
 
-from kdseg.data import cached_dataset
+from kdseg.data import cache, cached_dataset
 from kdseg.data.cache import transform_key
 from kdseg.errors import UserError
 
@@ -78,3 +78,16 @@ def test_drawing_leaves_the_cached_case_as_it_is(tmp_path: Path) -> None:
     for _ in range(3):
         dataset[0]["image"] += 1
     assert torch.equal(dataset[0]["image"], torch.full((1, 4, 4), 0.5))
+
+
+def test_an_unchanged_file_is_read_for_its_key_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    digest = cache.content_hash
+    monkeypatch.setattr(cache, "content_hash", lambda path: read.append(path) or digest(path))
+    dataset = cached_dataset([written(tmp_path / "b.npy", 0.5)], transforms(), tmp_path / "cache")
+    assert len(read) == 1, "before the first draw: workers inherit it"
+    for _ in range(3):
+        dataset[0]
+    assert len(read) == 1
+    written(tmp_path / "b.npy", 0.25)
+    assert float(dataset[0]["image"].max()) == 0.25 and len(read) == 2

@@ -165,3 +165,21 @@ def test_lists_need_no_torch():
 def test_content_hash(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"abc")
     assert content_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("patient", [{"patient": "somebody"}, {}])
+def test_a_patient_in_two_sections_is_refused(tmp_path: Path, patient: dict[str, str]) -> None:
+    one, two = ({"image": "a.png", "case": name, **patient} for name in ("first", "second"))
+    path = tmp_path / "list.json"
+    (tmp_path / "a.png").touch()
+    path.write_text(json.dumps({"training": [one], "test": [two]}))
+    with pytest.raises(UserError, match=r"one patient in training \(first\) and in test \(second\)") as told:
+        load_datalist(path, "training")
+    assert "somebody" not in str(told.value)
+    # pooled by folds, training and validation may share a patient, but folds may not
+    pooled = {"training": [one | {"fold": 0}], "validation": [two | {"fold": 0}]}
+    path.write_text(json.dumps(pooled))
+    assert len(load_datalist(path, "validation", fold=0)) == 2
+    path.write_text(json.dumps({**pooled, "validation": [two | {"fold": 1}]}))
+    with pytest.raises(UserError, match=r"in fold 0 \(first\) and in fold 1"):
+        load_datalist(path, "validation", fold=0)

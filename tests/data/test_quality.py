@@ -159,8 +159,8 @@ FAULTS = {
     "not a number": (
         put("image", np.where(volume_of(8) > 180, np.nan, volume_of(8))),
         "error",
-        "values that are no numbers",
-        "% of the image",
+        "image unusable",
+        " voxels)",
     ),
     "patient twice": (same_patient, "error", "one patient in several parts", "in test and training"),
     "copy": (put("image", volume_of(0)), "error", "one image in several parts", "the same values in test and training"),

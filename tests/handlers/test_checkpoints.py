@@ -170,3 +170,13 @@ def test_whole_file_leaves_the_old_one_on_an_error(tmp_path: Path) -> None:
         temporary.write_text("new")
         raise ValueError("stop")
     assert target.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_training_without_validation_cases_is_refused(tmp_path: Path) -> None:
+    from monai.engines import SupervisedEvaluator
+
+    keeper = BestModel(nn.Identity(), tmp_path / "model.pt")
+    settings = {"device": torch.device("cpu"), "network": nn.Identity(), "val_handlers": [keeper]}
+    with pytest.raises(UserError, match="validation: found no cases"):
+        SupervisedEvaluator(val_data_loader=[], **settings)
+    SupervisedEvaluator(val_data_loader=[{"image": torch.zeros(1, 1, 2, 2)}], **settings)

@@ -69,7 +69,9 @@ def choose_series(
         found=f"{len(left) or 'no'} volume{'s' * (len(left) != 1)}{asked_for}; there are: "
         + "; ".join(f"{number}) {volume.title()}" for number, volume in enumerate(listed, 1)),
         expected="exactly one",
-        fix="choose by description, modality, plane or part, or set choose to 'largest'",
+        fix="choose by description, modality, plane or part, or set choose to 'largest'"
+        if left
+        else "ask for what is there",
     )
 
 

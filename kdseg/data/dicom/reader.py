@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,8 @@ class DicomSeriesReader(ImageReader):
         unknown: refused, with the near name; LoadImage itself would only warn of a mistyped setting.
 
     Raises:
-        UserError: for an unknown setting; when the volume is missing, damaged, refused, or not the only one.
+        UserError: for an unknown setting; when the volume is missing, damaged, refused, not the only one, or has other
+            than three axes or values that are no numbers.
 
     Example:
         >>> import tempfile, nibabel; from monai.transforms import LoadImage
@@ -102,11 +104,25 @@ class DicomSeriesReader(ImageReader):
                 img[0].name, found=f"{len(img)} NIfTI files for one image", expected="one", fix="give one file"
             )
         array, affine, origin = (*read_nifti(img[0]), {}) if is_nifti else self._read_series(img)
+        if array.ndim != 3:
+            raise UserError(
+                img[0].name,
+                found=f"{array.ndim} axes ({'×'.join(map(str, array.shape))})",
+                expected="a volume, of three axes",
+                fix="save one volume a file: time points and contrasts are cases of their own",
+            )
+        if not np.isfinite(array).all():
+            raise UserError(
+                img[0].name,
+                found=f"values that are no numbers ({int((~np.isfinite(array)).sum())} voxels)",
+                expected="a number in every voxel",
+                fix="put a value of the background there, or leave the image out",
+            )
         return array, {
             MetaKeys.AFFINE.value: affine.copy(),
             MetaKeys.ORIGINAL_AFFINE.value: affine.copy(),
-            MetaKeys.SPATIAL_SHAPE.value: np.asarray(array.shape[:3]),
-            MetaKeys.ORIGINAL_CHANNEL_DIM.value: float("nan") if array.ndim <= 3 else -1,
+            MetaKeys.SPATIAL_SHAPE.value: np.asarray(array.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM.value: float("nan"),
             MetaKeys.SPACE.value: SpaceKeys.RAS.value,
             "file_format": "nifti" if is_nifti else "dicom",
             **origin,
@@ -133,6 +149,8 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise UserError(path.name, found="no such file", expected="a NIfTI file", fix="check the path")
     try:
+        # what is odd about a header goes to nibabel's log, beside the error that it raises
+        nibabel.imageglobals.logger.setLevel(logging.CRITICAL + 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = nibabel.load(path)

@@ -71,6 +71,9 @@ def dicom_series(source: str | Path | Sequence[str | Path]) -> list[DicomSeries]
         ['CT, axial, 128×128×1']
     """
     one = Path(source) if isinstance(source, str | Path) else None
+    if one is not None and one.is_file() and file_kind(one) != "dicom":
+        fix = "name the DICOM or NIfTI file that is meant"
+        raise UserError(one.name, found="a file that is not DICOM", expected="a volume", fix=fix)
     if one is None:
         files = [Path(path) for path in source]  # type: ignore[union-attr]
     else:
@@ -78,13 +81,17 @@ def dicom_series(source: str | Path | Sequence[str | Path]) -> list[DicomSeries]
         if one.is_file():
             # first, so that it is kept and its copies are not
             files = [one, *(path for path in files if path != one)]
-    frames, _, problems = _headers(files, progress=False)
+    frames, labels, problems = _headers(files, progress=False)
     volumes = [series_of(stack) for stack in split_into_stacks(frames)]
     if one is not None and one.is_file():
         volumes = [volume for volume in volumes if one in volume.files]
         problems = [problem for problem in problems if problem["file"] == one.name]
     if not volumes:
         where = one if one is not None else files[0].parent
+        problems += [
+            {"file": Path(label.file).name, "reason": f"labels ({label.kind}), no pictures"} for label in labels
+        ]
+        problems = [problem for problem in problems if where.is_dir() or problem["file"] == where.name]
         found = problems[0]["reason"] if problems else "no DICOM picture"
         raise UserError(where.name, found=found, expected="a DICOM series", fix="check the path, or export it again")
     return volumes

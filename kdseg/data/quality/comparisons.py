@@ -19,6 +19,8 @@ FEWEST = 8
 DEVIATIONS = 5.0
 # a size or spacing less than this many times the usual one is never remarkable
 RATIO = 1.5
+# of the usual range of intensities within an image: a difference below it is never remarkable
+INTENSITY = 0.1
 AT_BORDER = "structure at the border of the image"
 # a class that this part of the cases has is expected in the others
 EXPECTED = 0.8
@@ -119,6 +121,8 @@ def _names(cases: Sequence[CaseMeasures]) -> list[str]:
 
 
 def _outliers(cases: Sequence[CaseMeasures]) -> list[Finding]:
+    if not cases:
+        return []
     found = []
     for axis, name in enumerate("xyz"):
         of_axis = [case for case in cases if len(case.shape) > axis]
@@ -130,8 +134,10 @@ def _outliers(cases: Sequence[CaseMeasures]) -> list[Finding]:
         for unit, _ in Counter(structure.unit for structure in of_class.values()).most_common(1):
             sizes = {case: structure.size for case, structure in of_class.items() if structure.unit == unit}
             found += _unlike("size of a structure", name, unit, sizes)
+    widths = [case.intensity["p99"] - case.intensity["p01"] for case in cases]
     for name in ("p01", "median", "p99"):
-        found += _unlike("intensity", name, "", {case.case: case.intensity[name] for case in cases}, ratio=False)
+        values = {case.case: case.intensity[name] for case in cases}
+        found += _unlike("intensity", name, "", values, least=INTENSITY * float(np.median(widths)))
     return _joined(found)
 
 
@@ -143,17 +149,15 @@ def _joined(findings: Sequence[Finding]) -> list[Finding]:
     return [Finding(WARNING, kind, cases, "; ".join(several)) for (kind, cases), several in texts.items()]
 
 
-def _unlike(what: str, which: str, unit: str, values: Mapping[str, float], ratio: bool = True) -> list[Finding]:
-    """Cases far from the median: by ratio for what is above zero, else by difference."""
+def _unlike(what: str, which: str, unit: str, values: Mapping[str, float], least: float | None = None) -> list[Finding]:
+    """Cases far from the median: by difference where ``least`` says how large it has to be, else by ratio."""
     if len(values) < FEWEST:
         return []
     numbers = np.array(list(values.values()), dtype=np.float64)
-    scaled = np.log(np.maximum(numbers, 1e-9)) if ratio else numbers
-    middle = np.median(scaled)
-    away = np.abs(scaled - middle)
-    spread = DEVIATIONS * 1.4826 * float(np.median(away))
+    scaled = np.log(np.maximum(numbers, 1e-9)) if least is None else numbers
+    away = np.abs(scaled - np.median(scaled))
     # with a spread of zero, as of sizes that are all the same, any other value would be far
-    least = np.log(RATIO) if ratio else 0.1 * float(np.ptp(np.quantile(scaled, [0.05, 0.95])))
+    spread = max(DEVIATIONS * 1.4826 * float(np.median(away)), float(np.log(RATIO)) if least is None else least)
     usual = float(np.median(numbers))
     return [
         Finding(
@@ -162,6 +166,6 @@ def _unlike(what: str, which: str, unit: str, values: Mapping[str, float], ratio
             (case,),
             f"{which} {figure(value)}{f' {unit}' if unit else ''}, usual {figure(usual)}",
         )
-        for case, value, far in zip(values, numbers, away > max(spread, least), strict=True)
+        for case, value, far in zip(values, numbers, away > spread, strict=True)
         if far
     ]

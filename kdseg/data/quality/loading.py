@@ -11,7 +11,7 @@ import numpy as np
 
 from kdseg.data.angiogram_reader import AngiogramReader, mask_values
 from kdseg.data.dicom.headers import open_header
-from kdseg.data.dicom.label_header import read_label_header
+from kdseg.data.dicom.label_header import LABEL_MODALITIES, read_label_header
 from kdseg.data.dicom.reader import DicomSeriesReader, read_nifti
 from kdseg.data.dicom.structures import values_to_paint
 from kdseg.data.files import NIFTI_SUFFIXES, file_kind
@@ -25,8 +25,8 @@ from kdseg.errors import UserError
 
 __all__ = ["LoadedCase", "load_case"]
 
-# DICOM modalities whose files are slices of volumes
-VOLUME_MODALITIES = ("CT", "MR", "PT")
+# DICOM modalities whose files are slices of volumes, or labels of these, which the reader of volumes refuses as images
+VOLUME_MODALITIES = ("CT", "MR", "PT", *LABEL_MODALITIES)
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,6 @@ def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str
     import nibabel
 
     array, meta = DicomSeriesReader().get_data([path])
-    if array.ndim != 3:
-        raise UserError(path.name, found=f"{array.ndim} axes", expected="a volume", fix="leave it out")
     affine = meta["affine"]
     findings: list[Finding] = []
     label = None

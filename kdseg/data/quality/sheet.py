@@ -20,15 +20,19 @@ __all__ = ["panel_of", "write_sheets"]
 PANEL, GAP, TITLE, LEGEND, ACROSS, DOWN = 240, 8, 20, 20, 5, 4
 PAPER, INK = (255, 255, 255), (20, 20, 20)
 FRAMES = {ERROR: (213, 0, 0), WARNING: (230, 159, 0)}
-# the colours of Okabe and Ito (2008), which people with any colour vision tell apart; from the eighth class on again
-COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+# the colours of Okabe and Ito (2008), which people with any colour vision tell apart; then the same, paler; then again
+DEEP = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+COLOURS = (*DEEP, *((128 + red // 2, 128 + green // 2, 128 + blue // 2) for red, green, blue in DEEP))
+# values that only CT has, and the window of soft tissue in which it is shown, in HU
+AIR, SOFT_TISSUE = -500.0, (-160.0, 240.0)
 
 
 def panel_of(loaded: LoadedCase) -> Image.Image:
     """A picture in a square, a volume as an axial and a coronal slice in two squares side by side.
 
     The slices with most label are shown, as radiologists see them: the patient's right on the left side of the
-    picture. Without a label, the middle slices. Proportions are those of the spacing.
+    picture. Without a label, the middle slices. Of a stack of sagittal slices, the sagittal one takes the place of the
+    coronal: the front on the left side. Proportions are those of the spacing.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -36,20 +40,18 @@ def panel_of(loaded: LoadedCase) -> Image.Image:
     spacing = loaded.spacing
     if loaded.image.ndim == 2:
         views = [_view(loaded.image.T, label.T, spacing[1], spacing[0])]
+        sides = [""]
     else:
-        axial, coronal = (_fullest(label, axis) for axis in (2, 1))
-        # rows run to the back and to the feet, columns to the patient's left
-        turned = [(array[::-1, ::-1, axial].T, array[::-1, coronal, ::-1].T) for array in (loaded.image, label)]
-        views = [
-            _view(turned[0][0], turned[1][0], spacing[1], spacing[0]),
-            _view(turned[0][1], turned[1][1], spacing[2], spacing[0]),
-        ]
+        window = SOFT_TISSUE if np.nanmin(loaded.image) < AIR else None
+        extent = np.multiply(loaded.image.shape, spacing)
+        second = 0 if extent[0] * 2 < extent[1] else 1
+        views = [_plane(loaded.image, label, spacing, axis, window) for axis in (2, second)]
+        sides = ["R", "A" if second == 0 else "R"]
     panel = Image.new("RGB", (PANEL * len(views), PANEL), (0, 0, 0))
     for place, view in enumerate(views):
         panel.paste(view, (place * PANEL + (PANEL - view.width) // 2, (PANEL - view.height) // 2))
-        if len(views) > 1:
-            corner = (place * PANEL + 6, PANEL // 2)
-            ImageDraw.Draw(panel).text(corner, "R", PAPER, ImageFont.load_default(size=13), anchor="lm")
+        corner = (place * PANEL + 6, PANEL // 2)
+        ImageDraw.Draw(panel).text(corner, sides[place], PAPER, ImageFont.load_default(size=13), anchor="lm")
     return panel
 
 
@@ -78,7 +80,7 @@ def write_sheets(
         draw = ImageDraw.Draw(sheet)
         for place, (name, grade, panel) in enumerate(page):
             left, top = GAP + place % fitting * width, GAP + place // fitting * (PANEL + TITLE + GAP)
-            draw.text((left, top + TITLE // 2), _shortened(name, font), INK, font, anchor="lm")
+            draw.text((left, top + TITLE // 2), _shortened(name, font, panel.width), INK, font, anchor="lm")
             sheet.paste(panel, (left, top + TITLE))
             if grade:
                 edge = (left - 3, top + TITLE - 3, left + panel.width + 2, top + TITLE + PANEL + 2)
@@ -95,7 +97,20 @@ def _fullest(label: np.ndarray, axis: int) -> int:
     return int(counts.argmax()) if counts.any() else label.shape[axis] // 2
 
 
-def _view(image: np.ndarray, label: np.ndarray, height: float, width: float) -> Image.Image:
+def _plane(
+    image: np.ndarray, label: np.ndarray, spacing: Sequence[float], axis: int, window: tuple[float, float] | None
+) -> Image.Image:
+    """The slice with most label across ``axis`` of a volume in RAS order."""
+    place = _fullest(label, axis)
+    # rows run to the feet, or to the back; columns to the patient's left, or to the back
+    views = [np.flip(array.take(place, axis)).T for array in (image, label)]
+    width, height = (length for other, length in enumerate(spacing) if other != axis)
+    return _view(views[0], views[1], height, width, window)
+
+
+def _view(
+    image: np.ndarray, label: np.ndarray, height: float, width: float, window: tuple[float, float] | None = None
+) -> Image.Image:
     """A slice ``(rows, columns)`` with pixels of ``height`` and ``width``, scaled into a square."""
     from PIL import Image
 
@@ -103,7 +118,7 @@ def _view(image: np.ndarray, label: np.ndarray, height: float, width: float) -> 
     scale = PANEL / max(extent)
     size = max(1, round(extent[1] * scale)), max(1, round(extent[0] * scale))
     values = np.nan_to_num(image.astype(np.float64))
-    low, high = np.quantile(values, [0.01, 0.99])
+    low, high = np.quantile(values, [0.01, 0.99]) if window is None else window
     grey = np.rint(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
     picture = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB")).copy()
     classes = np.asarray(Image.fromarray(label.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
@@ -135,7 +150,7 @@ def _legend(labels: Mapping[int, str], width: int, font) -> Image.Image:  # type
     return legend
 
 
-def _shortened(name: str, font) -> str:  # type: ignore[no-untyped-def]
-    while font.getlength(name) > PANEL and len(name) > 4:
+def _shortened(name: str, font, width: int) -> str:  # type: ignore[no-untyped-def]
+    while font.getlength(name) > width and len(name) > 4:
         name = name[:-2] + "…"
     return name

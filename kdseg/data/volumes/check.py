@@ -52,9 +52,8 @@ def check_volumes(
         file = Path(record["image"])
         try:
             volume, meta = reader.get_data([file])
-            if volume.ndim != 3 or volume.min() == volume.max():
-                found = "a volume of a single value" if volume.ndim == 3 else f"{volume.ndim} axes"
-                raise UserError(file.name, found=found, expected="a volume", fix="leave it out")
+            if volume.min() == volume.max():
+                raise _fault(file, "a volume of a single value")
             counts = {"slices": volume.shape[2]}
             if "label" in record:
                 file = Path(record["label"])

@@ -29,7 +29,8 @@ def class_numbers(labels: Mapping[str, str], classes: Sequence[str]) -> dict[str
     for name in classes:
         if name not in labels.values():
             expected = f"labels of all classes: {', '.join(classes)}"
-            fix = suggestion(name, labels.values())
+            there = [label for label in labels.values() if label != "background"]
+            fix = f"{suggestion(name, there)}; rename them in the list, or set classes to those that are there"
             raise UserError("labels of the data list", found=f"no '{name}'", expected=expected, fix=fix)
     number = {name: index for index, name in enumerate(classes, start=1)}
     values = sorted(map(int, labels))

@@ -13,11 +13,14 @@ from kdseg.errors import UserError
 __all__ = ["find_volume_files"]
 
 
-def find_volume_files(source: str | Path, modality: str | None = None, description: str | None = None) -> list[str]:
+def find_volume_files(
+    source: str | Path, modality: str | None = None, description: str | None = None
+) -> list[str | list[str]]:
     """Paths for ``DicomSeriesReader``: every NIfTI file below a folder, and of every DICOM study its largest series.
 
     A series is given as its folder where nothing else is in it, so that its mask is named like the folder; else as one
-    of its files. A study in which no series fits is given as one of its files: reading it tells what is wrong.
+    of its files, or as all of them where they lie in several folders. A study in which no series fits is given as one
+    of its files: reading it tells what is wrong.
 
     Args:
         source: a folder, or the one file that is named.
@@ -32,7 +35,7 @@ def find_volume_files(source: str | Path, modality: str | None = None, descripti
     if not source.is_dir():
         raise UserError(source, found="no such file or folder", expected="volumes to segment", fix="check the path")
     files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    volumes = [str(path) for path in files if path.name.lower().endswith(NIFTI_SUFFIXES)]
+    volumes: list[str | list[str]] = [str(path) for path in files if path.name.lower().endswith(NIFTI_SUFFIXES)]
     if any(file_kind(path) == "dicom" for path in files):
         for study in dicom_studies(source)[0]:
             try:
@@ -49,8 +52,10 @@ def find_volume_files(source: str | Path, modality: str | None = None, descripti
     return volumes
 
 
-def _path(volume: DicomSeries) -> str:
+def _path(volume: DicomSeries) -> str | list[str]:
     files = volume.files
     folder = files[0].parent
+    if any(path.parent != folder for path in files):
+        return [str(path) for path in files]
     others = {path for path in folder.rglob("*") if path.is_file() and file_kind(path) == "dicom"} - set(files)
     return volume.file if others else str(folder)

@@ -50,8 +50,9 @@ def find_volumes(source: Path, naming: Naming, same: Callable[[list[Path]], bool
 
     NIfTI: ``img/img0001.nii.gz`` with ``label/label0001.nii.gz``; ``images/7.nii.gz`` with ``labels/7.nii.gz``;
     ``Case00.nii.gz`` with ``Case00_segmentation.nii.gz``; ``7_t2.nii.gz`` with ``7_gland.nii.gz``; and mixtures.
-    DICOM: a study is a case, its image the largest axial series of the modality. Its label is the SEG or RTSTRUCT file
-    that refers to this series; else a NIfTI file named like its folder (``7/`` and ``7_labels.nii.gz``), or inside it.
+    DICOM: a study is a case, its image the series that its SEG or RTSTRUCT file refers to, else the largest axial
+    series of the modality. Its label is that file; else a NIfTI file named like its folder (``7/`` and
+    ``7_labels.nii.gz``), or inside it.
 
     Args:
         source: the folder to look through.
@@ -155,6 +156,9 @@ def _dicom_images(source: Path, naming: Naming, found: Found) -> list[tuple[Reco
         fitting = [series for series in study.series if series.modality == naming.modality]
         if not fitting:
             continue
+        # the series that somebody drew on is meant, not a larger one of the same study
+        references = {series for label in study.labels for series in label.references}
+        fitting = [series for series in fitting if series.series in references] or fitting
         # a single series is meant whatever it is called
         description = naming.description if len(fitting) > 1 else None
         try:
@@ -164,14 +168,21 @@ def _dicom_images(source: Path, naming: Naming, found: Found) -> list[tuple[Reco
         except UserError as error:
             found.problems.append({"case": study.study, "file": study.series[0].file, "reason": error.found})
             continue
-        if volume.refusal:
+        folders = {path.parent for path in volume.files}
+        # a list names one file, and the others are looked for in its folder
+        scattered = f"slices in {len(folders)} folders: put the series into one" if len(folders) > 1 else None
+        if reason := volume.refusal or scattered:
             file = str(Path(volume.file).relative_to(source))
-            found.problems.append({"case": study.study, "file": file, "reason": volume.refusal})
+            found.problems.append({"case": study.study, "file": file, "reason": reason})
             continue
         drawn = [
             Path(label.file) for label in study.labels if not label.references or volume.series in label.references
         ]
         records.append(({"image": volume.file, "patient": volume.patient or study.study}, drawn))
+    if len(records) > 1 and len({record["patient"] for record, _ in records}) == 1:
+        found.notes.append(f"all {len(records)} studies have one patient id, as programs that remove names leave it")
+        for record, _ in records:
+            del record["patient"]
     return records
 
 

@@ -47,10 +47,10 @@ def find_prostate(source: Path, made: Path) -> Found:
     found.labels = label_names(source / "labels.json") or PROSTATE_LABELS
     name_cases(found, source)
     for record in found.records:
-        record["site"] = _site(Path(record["image"]), source)
+        record["site"], folders = _place(Path(record["image"]), source)
         if record["site"] != UNKNOWN_SITE and not record["case"].startswith(record["site"]):
             record["case"] = f"{record['site']}_{record['case']}"
-        record.setdefault("patient", record["case"])
+        record.setdefault("patient", "_".join([record["site"], *folders]) if folders else record["case"])
     _compare_with_published(found)
     return found
 
@@ -90,18 +90,20 @@ PROTOCOLS = {
 """Beside "random", which pools all sites and divides each set of patients by fractions."""
 
 
-def _site(path: Path, source: Path) -> str:
-    folders = path.relative_to(source).parent.parts
+def _place(path: Path, source: Path) -> tuple[str, list[str]]:
+    """The site of a volume, and the folders within the site: those of its patient, if there are any."""
     known = {site.lower(): site for site in SITES} | _OTHER_NAMES
-    for folder in folders:
+    folders = [
+        part for part in path.relative_to(source).parent.parts if part.lower() not in IMAGE_FOLDERS | LABEL_FOLDERS
+    ]
+    for place, folder in enumerate(folders):
         name = "".join(letter for letter in folder.lower() if letter.isalnum())
         if name in known:
-            return known[name]
-    own = [folder for folder in folders if folder.lower() not in IMAGE_FOLDERS | LABEL_FOLDERS]
-    # the folder of a DICOM case is no site
-    if own and file_kind(path) == "dicom":
-        own = own[:-1]
-    return own[0] if own else UNKNOWN_SITE
+            return known[name], folders[place + 1 :]
+    # the folder of a DICOM case alone is no site
+    if not folders or (len(folders) == 1 and file_kind(path) == "dicom"):
+        return UNKNOWN_SITE, folders
+    return folders[0], folders[1:]
 
 
 def _same_content(paths: list[Path]) -> bool:

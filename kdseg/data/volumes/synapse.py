@@ -16,6 +16,8 @@ from kdseg.errors import UserError
 
 __all__ = ["BTCV_LABELS", "find_synapse", "published_split"]
 
+PUBLISHED = ("training", "test")
+
 BTCV_LABELS = {
     "0": "background",
     "1": "spleen",
@@ -57,8 +59,9 @@ def find_synapse(source: Path, made: Path) -> Found:
         found.labels = label_names(source / "labels.json") or BTCV_LABELS
     name_cases(found, source)
     for record in found.records:
-        # one scan of each patient in the public set; a DICOM study says who the patient is
-        record.setdefault("patient", record["case"])
+        if re.fullmatch(r"(img|case)\d{4}", record["case"]):
+            # one scan of each patient in the public set
+            record.setdefault("patient", record["case"])
     return found
 
 
@@ -68,9 +71,7 @@ def published_split(records: list[Record]) -> list[Record]:
     Raises:
         UserError: when none of the cases is one of them.
     """
-    section_of = {
-        case: section for section in ("training", "test") for case in published_cases("synapse_multiorgan", section)
-    }
+    section_of = {case: section for section in PUBLISHED for case in published_cases("synapse_multiorgan", section)}
     chosen = []
     for record in records:
         number = re.search(r"(\d{4})$", record["case"])
