@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from kdseg.configuration import parse_setting
+from kdseg.settings import parse_setting
 
 __all__ = ["add_bundle_arguments", "bundle_settings", "with_overlays"]
 
