@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from kdseg.errors import UserError, suggestion
@@ -27,7 +29,6 @@ _KNOWN |= {
 }
 _KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
 # MONAI's command reads values as Python's, kdseg's as JSON or Python's
-_PYTHON = {"True": True, "False": False, "None": None}
 _JSON = {"true": "True", "false": "False", "null": "None"}
 # where things are, how they are recorded and on what they run: with another of these a training is the same
 _ASIDE = {"imports", "initialize", "run", "finalize", "bundle_root", "datalist", "dataset_dir", "output_dir", "device"}
@@ -35,7 +36,7 @@ _ASIDE |= {"num_workers", "cache_dir", "resume", "mlflow", "experiment", "tracke
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Split ``key=value``; the value is JSON, or one of Python's True, False and None, else text.
+    """Split ``key=value``; the value is JSON, or a list, dictionary, True, False or None of Python, else text.
 
     Raises:
         UserError: when there is no "=".
@@ -48,9 +49,13 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not mark or not key:
         raise UserError("--set", found=repr(text), expected="key=value", fix="for instance --set epochs=100")
     try:
-        return key, _PYTHON[value] if value in _PYTHON else json.loads(value)
+        return key, json.loads(value)
     except ValueError:
-        return key, value
+        pass
+    if value.startswith(("[", "{")) or value in _JSON.values():
+        with suppress(ValueError, SyntaxError):
+            return key, ast.literal_eval(value)
+    return key, value
 
 
 def calling_config() -> dict[str, Any] | None:

@@ -11,7 +11,15 @@ from kdseg.settings import check_keys, parse_setting, training_settings
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("a=True", True), ("a=false", False), ("a=None", None), ("a=null", None), ("a=[1,2]", [1, 2]), ("a=yes", "yes")],
+    [
+        ("a=True", True),
+        ("a=false", False),
+        ("a=None", None),
+        ("a=null", None),
+        ("a=[1,2]", [1, 2]),
+        ("a=yes", "yes"),
+        ("a=['x']", ["x"]),
+    ],
 )
 def test_values_of_json_and_of_python(text: str, value: object) -> None:
     assert parse_setting(text) == ("a", value)
