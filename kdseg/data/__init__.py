@@ -25,6 +25,7 @@ _EXPORTS = {
     "label_numbers": "volumes.classes",
     "label_structures": "volumes.classes",
     "labelled_subset": "semi_supervised",
+    "list_setting": "datalist",
     "load_datalist": "datalist",
     "read_label": "labels",
     "save_datalist": "datalist",

@@ -12,7 +12,7 @@ from kdseg._version import __version__
 from kdseg.data.angiogram_layouts import Found, find_angiograms
 from kdseg.data.angiogram_reader import AngiogramReader, MaskReader
 from kdseg.data.check import check_cases, check_tissue, check_vessels
-from kdseg.data.datalist import Record, save_datalist, split_by_patient
+from kdseg.data.datalist import IGNORED_NAME, Record, save_datalist, split_by_patient
 from kdseg.data.files import content_hash
 from kdseg.data.pathology_reader import PathologyMaskReader, PathologyReader
 from kdseg.data.patients import assign_patients
@@ -25,8 +25,6 @@ __all__ = ["TASKS", "Preparation", "Task", "prepare"]
 
 # divided by patients and fractions, without regard to what anybody published
 RANDOM = "random"
-# the name, among a list's labels, of the value that marks pixels to be left out of training and measuring
-IGNORED_NAME = "ignored"
 
 
 @dataclass(frozen=True)
@@ -136,8 +134,8 @@ def prepare(
         frame: which frame of a cine is used; written into the list as "frame".
         protocol: a published way to divide the cases of this task; "random" divides by ``fractions``.
         ignored: the value in the masks that marks pixels to be left out, for tasks whose masks may have one; written
-            into the list's labels. Give training the same one.
-        level: of whole-slide files, 0 is full resolution; written into the list. Give training the same one.
+            into the list's labels, where training reads it.
+        level: of whole-slide files, 0 is full resolution; written into the list, where training reads it.
         progress: show a progress bar, on a terminal only.
 
     Raises:
