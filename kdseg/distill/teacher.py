@@ -61,7 +61,7 @@ def load_weights(network: nn.Module, path: str | Path, name: str = "checkpoint")
         if keys
     ]
     if faults:
-        key = "teacher_def" if name.startswith("teacher") else "network_def"
+        key = "teacher_def" if name.startswith("teacher") else "network_def, of a teacher teacher_def,"
         raise UserError(
             f"{name} {path}",
             found="weights of another architecture: " + "; ".join(faults),
