@@ -107,7 +107,10 @@ def check_keys(config: Mapping[str, Any] | None = None) -> None:
         if key not in used and key not in _KNOWN and not is_definition:
             known = sorted(used & set(config))
             expected = f"one of {', '.join(known)}"
-            raise UserError(key, found="a setting that nothing uses", expected=expected, fix=suggestion(key, known))
+            near = suggestion(key, known)
+            # the list of all of them is long enough once
+            fix = near if near.startswith("did you mean") else "leave it out, or see what the bundle's files refer to"
+            raise UserError(key, found="a setting that nothing uses", expected=expected, fix=fix)
 
 
 def training_settings(config: Mapping[str, Any] | None = None) -> dict[str, Any]:

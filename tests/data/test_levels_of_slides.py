@@ -12,7 +12,7 @@ from PIL import Image
 
 from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data import PathologyMaskReader
+from kdseg.data import PathologyMaskReader, PathologyReader
 from kdseg.data.frame_source import FrameSource
 from kdseg.data.phantom import make_field
 from kdseg.data.prepare import prepare
@@ -72,3 +72,10 @@ def test_a_plain_mask_has_no_levels(tmp_path: Path) -> None:
 def test_angiograms_have_no_levels(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="level: found 1 for coronary_angiogram"):
         prepare("coronary_angiogram", tmp_path, tmp_path / "list.json", level=1)
+
+
+def test_a_picture_larger_than_memory(tmp_path: Path) -> None:
+    # black and white, and so a small file
+    Image.new("1", (14000, 13000)).save(tmp_path / "large.png")
+    with pytest.raises(UserError, match="at most 178 million pixels"):
+        PathologyReader().get_data([tmp_path / "large.png"])
