@@ -157,5 +157,7 @@ class AdversarialSimilarityLoss(AdversarialLoss):
         assert label is not None, "the call is checked: needs_labels"
         truth, valid = one_hot_label(label, logits.shape[1], self.head)
         size = label.shape[2:]
-        # where nothing is known the discriminator sees zeros on both sides, for teacher and student alike
-        return torch.cat([truth, probabilities(resize(logits, size), self.head) * valid], 1).to(logits.dtype)
+        # where nothing is known the discriminator sees zeros on both sides, for teacher and student alike. An image of
+        # which nothing is known is left out: normalised by its own statistics, zeros alone have boundless gradients
+        seen = torch.cat([truth, probabilities(resize(logits, size), self.head) * valid], 1).to(logits.dtype)
+        return seen[valid.flatten(1).any(1)]
