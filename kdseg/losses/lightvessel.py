@@ -123,8 +123,7 @@ class AdversarialSimilarityLoss(AdversarialLoss):
 
     ``D`` sees the one-hot annotation beside the probabilities, ``B 2K H[WD]``; the student minimises
     ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan). The discriminator is MONAI's PatchDiscriminator
-    with instance
-    normalisation: batch statistics would couple the images that the gradient penalty takes one by one.
+    with instance normalisation: batch statistics would couple the images that the gradient penalty takes one by one.
 
     Args:
         objective: "wgan-gp" or "lsgan".
