@@ -25,6 +25,7 @@ _ROOMS = (
     "losses",
     "metrics",
     "networks",
+    "settings",
     "transforms",
 )
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import logging
-import re
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,35 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdseg.errors import UserError, explain_uncaught, suggestion
+from kdseg.settings import check_keys
 
 if TYPE_CHECKING:
     from monai.bundle import ConfigWorkflow
 
 __all__ = [
     "bundle_folder",
-    "calling_config",
-    "check_keys",
     "compose_bundle",
-    "parse_setting",
     "run_bundle",
     "shipped_bundles",
     "start",
 ]
-
-# what MONAI and its consumers look for by name, whether or not the configuration itself refers to it
-_KNOWN = {"_desc_", "_meta_", "_requirements_", "imports", "initialize", "run", "finalize", "bundle_root", "device"}
-_KNOWN |= {
-    "dataset_dir",
-    "dataset",
-    "dataset_data",
-    "evaluator",
-    "inferer",
-    "handlers",
-    "key_metric",
-    "train",
-    "validate",
-}
-_KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
 
 
 def shipped_bundles() -> dict[str, Path]:
@@ -90,25 +70,6 @@ def copy_bundle(name_or_folder: str | Path, folder: str | Path) -> Path:
     return folder
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Split ``key=value``; the value is JSON where it can be read as such, else text.
-
-    Raises:
-        UserError: when there is no "=".
-
-    Example:
-        >>> parse_setting("epochs=3"), parse_setting("method=kd")
-        (('epochs', 3), ('method', 'kd'))
-    """
-    key, mark, value = text.partition("=")
-    if not mark or not key:
-        raise UserError("--set", found=repr(text), expected="key=value", fix="for instance --set epochs=100")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
-
-
 def compose_bundle(
     folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train", own_logging: bool = True
 ) -> ConfigWorkflow:
@@ -122,7 +83,7 @@ def compose_bundle(
         own_logging: set logging up as the bundle's ``logging.conf`` says.
 
     Raises:
-        UserError: when a layer is not there.
+        UserError: when a layer is not there, or a setting has no place in them.
     """
     files = [folder / "configs" / f"{layer}.json" for layer in layers]
     for file in files:
@@ -137,7 +98,18 @@ def compose_bundle(
     logger = logging.getLogger("monai.bundle.workflows")
     logger.setLevel(logging.WARNING if own_logging else logging.ERROR)
     names = [str(file) for file in files]
-    return ConfigWorkflow(names, workflow_type=kind, logging_file=None if own_logging else False, **settings)
+    try:
+        return ConfigWorkflow(names, workflow_type=kind, logging_file=None if own_logging else False, **settings)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        parts = [key for key in settings if "#" in key]
+        if not parts:
+            raise
+        raise UserError(
+            ", ".join(parts),
+            found="a key without a place in the configuration",
+            expected="keys of what is written out there",
+            fix="where a key only refers to another ('@teacher_def'), change the other",
+        ) from error
 
 
 def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train") -> ConfigWorkflow:
@@ -158,7 +130,7 @@ def start() -> None:
     """First line of every configuration's ``initialize``: errors are told in one message, keys checked, noise kept out.
 
     Raises:
-        UserError: for a setting that nothing uses, see :func:`check_keys`.
+        UserError: for a setting that nothing uses, see :func:`kdseg.settings.check_keys`.
     """
     explain_uncaught()
     # MONAI makes all of its readers with every LoadImage, and this one warns wherever there is no GPU decoder
@@ -167,49 +139,3 @@ def start() -> None:
     # Ignite logs every error once an engine before it raises it
     logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
     check_keys()
-
-
-def calling_config() -> dict[str, Any] | None:
-    """The merged bundle configuration, overrides included, that is building the caller; ``None`` outside of one.
-
-    MONAI hands its configuration to nothing that it builds, and the command line does not tell it (argument files,
-    commands and tests compose configurations too). The parser is on the call stack whichever way it was started.
-    """
-    from monai.bundle import ConfigParser
-
-    frame = inspect.currentframe()
-    while frame is not None:
-        parser = frame.f_locals.get("self")
-        if isinstance(parser, ConfigParser):
-            return dict(parser.get())
-        frame = frame.f_back
-    return None
-
-
-def check_keys(config: Mapping[str, Any] | None = None) -> None:
-    """Refuse top-level keys that nothing in the configuration refers to: a mistyped ``--epoch`` would change nothing.
-
-    Args:
-        config: the merged configuration; the one that is being run when it is left out.
-
-    Raises:
-        UserError: for the first such key, with the near name.
-
-    Example:
-        >>> try:
-        ...     check_keys({"epochs": 3, "epoch": 4, "train": {"max_epochs": "@epochs"}})
-        ... except UserError as error:
-        ...     print(error.where, error.fix)
-        epoch did you mean 'epochs'?
-    """
-    config = calling_config() if config is None else config
-    if config is None:
-        return
-    used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(config, default=str)))
-    for key, value in config.items():
-        # definitions of components may wait for an overlay, as teacher_def does in train.json
-        is_definition = isinstance(value, Mapping) and "_target_" in value
-        if key not in used and key not in _KNOWN and not is_definition:
-            known = sorted(used & set(config))
-            expected = f"one of {', '.join(known)}"
-            raise UserError(key, found="a setting that nothing uses", expected=expected, fix=suggestion(key, known))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
+import traceback as tracebacks
 from collections.abc import Iterable
 from types import TracebackType
 
@@ -54,14 +56,44 @@ def suggestion(name: str, choices: Iterable[str]) -> str:
 
 
 def user_error_in(error: BaseException | None) -> UserError | None:
-    """The UserError that caused ``error``, however deeply libraries have wrapped it."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
+    """The UserError that caused ``error``, however deeply libraries have wrapped it.
+
+    A setting of a wrong kind in a configuration counts as one, see :func:`_setting_error`.
+    """
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
         if isinstance(error, UserError):
             return error
-        seen.add(id(error))
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return None
+    return _setting_error(chain) if chain else None
+
+
+def _setting_error(chain: list[BaseException]) -> UserError | None:
+    """What MONAI's configuration says when a setting is of a wrong kind, or None where the fault is in a program.
+
+    The fault is in a setting when an expression fails in itself, and not in a function that it calls, or when a
+    component has no such name or no such argument.
+
+    Args:
+        chain: the error, its cause, the cause of that, …
+    """
+    first = chain[-1]
+    files = [frame.filename.replace("\\", "/") for frame in tracebacks.extract_tb(first.__traceback__)]
+    in_expression = len(files) > 1 and files[-2].endswith("monai/bundle/config_item.py") and files[-1] == "<string>"
+    in_call = (
+        bool(files) and files[-1].endswith("monai/utils/module.py") and isinstance(first, (ImportError, TypeError))
+    )
+    if not (in_expression or in_call):
+        return None
+    place = re.sub(r"__local_refs\['([^']+)'\]", r"@\1", str(chain[-2])) if len(chain) > 1 else "configuration"
+    place = re.sub(r"\s+", " ", place.split("set '_mode_")[0].replace("::", "#")).strip()
+    return UserError(
+        place.removeprefix("Failed to evaluate ConfigExpression: ").removeprefix("Failed to "),
+        found=f"{type(first).__name__} ({str(first).rstrip('.')})",
+        expected="settings of the kind that the bundle's configuration has",
+        fix="check the settings that you changed",
+    )
 
 
 def explain_uncaught() -> None:

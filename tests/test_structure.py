@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "kdseg"
-ORDER = ["errors", "files", "configuration", "networks", "losses", "data", "transforms", "metrics"]
+ORDER = ["errors", "files", "settings", "configuration", "networks", "losses", "data", "transforms", "metrics"]
 ORDER += ["distill", "engines", "handlers", "deploy", "experiments", "cli"]
 HEAVY = {"mlflow", "SimpleITK", "highdicom", "openvino", "ray", "matplotlib", "optuna", "skimage", "pydicom", "scipy"}
 

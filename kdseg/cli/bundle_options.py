@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from kdseg.configuration import parse_setting
 from kdseg.errors import UserError
+from kdseg.settings import parse_setting
 
 __all__ = ["add_bundle_arguments", "bundle_settings", "with_overlays"]
 

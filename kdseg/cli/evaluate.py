@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
@@ -27,7 +29,10 @@ def run(arguments: argparse.Namespace) -> int:
     trained_by = ["train_teacher"] if arguments.teacher_network else ["distill"] if arguments.method else []
     settings = bundle_settings(arguments, "checkpoint", "section", "method")
     layers = with_overlays(arguments, "train", *trained_by, "evaluate")
-    workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
+    # the summary is told below, as a table or as JSON, and then nothing else may stand beside it
+    settings["run"] = ["$kdseg.distill.load_weights(@student, @checkpoint)", "$@validate#evaluator.run()"]
+    with redirect_stdout(sys.stderr if arguments.json else sys.stdout):
+        workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
     folder = workflow.parser.get_parsed_content("evaluation_dir")
     summary = json.loads(Path(folder, "summary.json").read_text(encoding="utf-8"))
     if arguments.json:

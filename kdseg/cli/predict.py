@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
@@ -24,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = bundle_folder(arguments.bundle)
     settings = bundle_settings(arguments, "checkpoint")
-    shipped = [folder / "models" / name for name in ("model.ts", "model.pt")]
-    settings.setdefault("checkpoint", str(next((path for path in shipped if path.is_file()), shipped[-1])))
+    if "checkpoint" not in settings:
+        settings["checkpoint"] = _own_weights(folder)
     settings["dataset_dir"] = arguments.source
     if arguments.frame is not None:
         settings["frame"] = int(arguments.frame) if arguments.frame.isdigit() else arguments.frame
@@ -35,13 +38,30 @@ def run(arguments: argparse.Namespace) -> int:
         "$@evaluator.run()",
     ]
     layers = with_overlays(arguments, "inference", "inference_dicom")
-    workflow = run_bundle(folder, layers, settings, kind="infer")
+    # JSON stands alone: what is logged goes to the other stream
+    with redirect_stdout(sys.stderr if arguments.json else sys.stdout):
+        workflow = run_bundle(folder, layers, settings, kind="infer")
     dataset = workflow.parser.get_parsed_content("dataset")
     output = workflow.parser.get_parsed_content("output_dir")
     if arguments.json:
         print(json.dumps({"output_dir": output, "segmented": dataset.given, "set_aside": dataset.failures}))
     else:
-        print(f"{dataset.given} files segmented, masks in {output}")
+        print(f"{dataset.given} file{'s' * (dataset.given != 1)} segmented, masks in {output}")
         for failure in dataset.failures:
             print(f"set aside: {failure}")
     return 1 if dataset.failures else 0
+
+
+def _own_weights(folder: Path) -> str:
+    """The weights that a bundle has in its models folder."""
+    from kdseg.errors import UserError
+
+    for name in ("model.ts", "model.pt"):
+        if (folder / "models" / name).is_file():
+            return str(folder / "models" / name)
+    raise UserError(
+        "--checkpoint",
+        found=f"none, and no weights in {folder / 'models'}",
+        expected="the weights of a student",
+        fix="train one and name its model.pt, for instance --checkpoint out/student/model.pt",
+    )

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frame", default="best", help="of a cine: best (default), or a number from 0")
     parser.add_argument("--ignored", type=int, help="value in the masks that marks pixels to be left out (pathology)")
+    parser.add_argument("--level", type=int, default=0, help="of whole-slide files (pathology); 0 is full resolution")
     parser.add_argument("--protocol", help="a published way to divide the cases, see docs/data.md; or random")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         frame=int(arguments.frame) if arguments.frame.isdigit() else arguments.frame,
         protocol=arguments.protocol,
         ignored=arguments.ignored,
+        level=arguments.level,
         progress=True,
     )
     if arguments.json:

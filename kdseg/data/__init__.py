@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 # name -> module; loaded when first used, because the readers bring MONAI and torch with them
@@ -25,6 +26,7 @@ _EXPORTS = {
     "label_numbers": "volumes.classes",
     "label_structures": "volumes.classes",
     "labelled_subset": "semi_supervised",
+    "list_setting": "datalist",
     "load_datalist": "datalist",
     "read_label": "labels",
     "save_datalist": "datalist",
@@ -33,6 +35,9 @@ _EXPORTS = {
 }
 
 __all__ = list(_EXPORTS)
+
+# pydicom logs what it warns of, with the header's values, and those may name a patient; its level is set when it loads
+logging.getLogger("pydicom").addFilter(lambda record: False)
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,12 @@ __all__ = ["UnusableError", "check_cases", "check_tissue", "check_vessels"]
 
 # a copy is left out of the section that can spare it: never of a test set
 PRIORITY = ("test", "validation", "training", None, "unlabelled")
-# one grey level that fills this part of what is not background is a class of its own, not the soft edge of another
+# one grey level that fills this part of what is not background is a class of its own, not the soft edge of another;
+# so is one that fills the lesser part, far from black and white, where hardly any other grey occurs
 EXTRA_CLASS = 0.2
+LONE_CLASS = 0.01
+LONE = 0.9
+NEAR = 0.1
 LARGEST_MASK = 0.5
 
 
@@ -121,5 +125,11 @@ def _check_values(reader: FrameReader, path: Path, frame: int) -> None:
     levels, counts = levels[counted], counts[counted]
     extra = dict(zip(levels[1:-1], counts[1:-1], strict=True))
     largest = max(extra, key=lambda level: extra[level], default=None)
-    if largest is not None and extra[largest] > EXTRA_CLASS * counts[1:].sum():
-        raise UnusableError(f"the mask has a third value {largest:g}, expected background and one class only")
+    if largest is None:
+        return
+    share = extra[largest] / counts[1:].sum()
+    depth = float(levels[-1] - levels[0])
+    lone = extra[largest] > LONE * sum(extra.values()) and NEAR < (largest - levels[0]) / depth < 1 - NEAR
+    if share > (LONE_CLASS if lone else EXTRA_CLASS):
+        hint = f"; --ignored {largest:g} leaves such pixels out" if hasattr(reader, "ignored") else ""
+        raise UnusableError(f"the mask has a third value {largest:g}, expected background and one class only{hint}")

@@ -92,9 +92,9 @@ def pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
     """The spacing (along a row, along a column) in mm, or None.
 
     PixelSpacing comes first: in a projection image it is only there when somebody calibrated it in the plane of the
-        patient.
-    ImagerPixelSpacing is measured on the detector, so it is divided by the estimated radiographic magnification factor
-    where that is given, and taken as it is otherwise (then lengths are too long, for a heart by about a third).
+    patient. ImagerPixelSpacing is measured on the detector, so it is divided by the estimated radiographic
+    magnification factor where that is given, and taken as it is otherwise (then lengths are too long, for a heart by
+    about a third).
     """
     for keyword in ("PixelSpacing", "ObjectPixelSpacingInCenterOfBeam", "ImagerPixelSpacing"):
         values = [float(value) for value in np.ravel(dataset.get(keyword) or [])]

@@ -81,11 +81,12 @@ class TolerantDataset(IterableDataset):
             yield item
 
     def report(self) -> None:
-        """Tell what was set aside.
+        """Tell how many files were segmented, and what was set aside.
 
         Raises:
             UserError: when anything was, so that the command's exit code says so; the rest is done and saved.
         """
+        logger.info(f"{self.given} of {len(self.data)} files segmented")
         for failure in self.failures:
             logger.warning(f"set aside: {failure}")
         if self.failures:

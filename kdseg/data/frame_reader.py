@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,8 +79,8 @@ class FrameReader(ImageReader):
         except UserError:
             raise
         except Exception as error:
-            # damaged content raises whatever the decoder happens to run into
-            reason = str(error).replace(str(path), path.name).split("\n")[0][:200]
+            # damaged content raises whatever the decoder happens to run into; what it quotes may come from the header
+            reason = re.sub(r"'[^']*'|\"[^\"]*\"", "…", str(error).split("\n")[0])[:200]
             raise UserError(
                 path.name,
                 found=f"content that cannot be decoded ({type(error).__name__}: {reason})",

@@ -92,7 +92,7 @@ class PathologyMaskReader(PathologyReader):
     Args:
         ignored: the value that marks pixels to be left out of training and measuring, for instance 128 in a mask of 0
             and 255, or 255 in a mask of class numbers 0 and 1. None: there are none.
-        level: as of the image.
+        level: as of the image, for masks that are whole-slide files; other masks are of that level's size already.
 
     Raises:
         UserError: as PathologyReader and two_valued.
@@ -109,6 +109,10 @@ class PathologyMaskReader(PathologyReader):
         FrameReader.__init__(self, unknown, ["ignored", "level"])
         self.ignored = ignored
         self.level = level
+
+    def open_file(self, path: Path) -> FrameSource:
+        """The file's frames; of a whole-slide file the level."""
+        return super().open_file(path) if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES else open_frames(path)
 
     def _values(self, source: FrameSource, index: int, name: str) -> np.ndarray:
         values = mask_values(source, index)

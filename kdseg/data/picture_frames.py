@@ -34,7 +34,7 @@ def open_picture(path: Path) -> FrameSource:
     Pictures say nothing reliable of millimetres (their dots per inch are a printer's), so the spacing is unknown.
 
     Raises:
-        UserError: when the content is no picture.
+        UserError: when the content is no picture, or one of more than 178 million pixels.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -44,6 +44,13 @@ def open_picture(path: Path) -> FrameSource:
                 pages = _tiff_pages(path)
             else:
                 pages = [_page(image, index) for index in range(getattr(image, "n_frames", 1))]
+    except Image.DecompressionBombError:
+        raise UserError(
+            path.name,
+            found="a picture of more pixels than a workstation has memory for",
+            expected=f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels",
+            fix="cut out the region of interest, or save the picture at a lower resolution",
+        ) from None
     except UnidentifiedImageError:
         if not path.name.lower().endswith((".tif", ".tiff")):
             raise UserError(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from kdseg._version import __version__
 from kdseg.data.angiogram_layouts import Found, find_angiograms
 from kdseg.data.angiogram_reader import AngiogramReader, MaskReader
 from kdseg.data.check import check_cases, check_tissue, check_vessels
-from kdseg.data.datalist import Record, save_datalist, split_by_patient
+from kdseg.data.datalist import IGNORED_NAME, Record, save_datalist, split_by_patient
 from kdseg.data.files import content_hash
 from kdseg.data.pathology_reader import PathologyMaskReader, PathologyReader
 from kdseg.data.patients import assign_patients
@@ -24,8 +25,6 @@ __all__ = ["TASKS", "Preparation", "Task", "prepare"]
 
 # divided by patients and fractions, without regard to what anybody published
 RANDOM = "random"
-# the name, among a list's labels, of the value that marks pixels to be left out of training and measuring
-IGNORED_NAME = "ignored"
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,17 @@ class Task:
         protocols: published ways to divide the cases: name to a function that sets "section" (and leaves cases out).
         protocol: the name of the one that is used when none is asked for; None divides by fractions.
         may_ignore: whether masks may mark pixels that are to be ignored.
+        has_levels: whether images may be whole-slide files; ``check`` then takes the level too.
     """
 
     description: str
     labels: dict[str, str]
     find: Callable[[Path, Path], Found]
-    check: Callable[[Sequence[Record], Mapping[str, str], int | str, bool], tuple[list[Record], list[dict[str, str]]]]
+    check: Callable[..., tuple[list[Record], list[dict[str, str]]]]
     protocols: Mapping[str, Callable[[list[Record]], list[Record]]] = field(default_factory=dict)
     protocol: str | None = None
     may_ignore: bool = False
+    has_levels: bool = False
 
 
 def _check_angiograms(
@@ -59,10 +60,11 @@ def _check_angiograms(
 
 
 def _check_fields(
-    records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool
+    records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool, level: int = 0
 ) -> tuple[list[Record], list[dict[str, str]]]:
     ignored = next((int(value) for value, name in labels.items() if name == IGNORED_NAME), None)
-    return check_cases(records, PathologyReader(), PathologyMaskReader(ignored=ignored), check_tissue, progress)
+    mask_reader = PathologyMaskReader(ignored=ignored, level=level)
+    return check_cases(records, PathologyReader(level=level), mask_reader, check_tissue, progress)
 
 
 TASKS = {
@@ -92,6 +94,7 @@ TASKS = {
         find=find_angiograms,
         check=_check_fields,
         may_ignore=True,
+        has_levels=True,
     ),
 }
 
@@ -117,6 +120,7 @@ def prepare(
     frame: int | str = "best",
     protocol: str | None = None,
     ignored: int | None = None,
+    level: int = 0,
     progress: bool = False,
 ) -> Preparation:
     """Find, check and split the cases below ``source``, and write the data list ``out``.
@@ -130,7 +134,8 @@ def prepare(
         frame: which frame of a cine is used; written into the list as "frame".
         protocol: a published way to divide the cases of this task; "random" divides by ``fractions``.
         ignored: the value in the masks that marks pixels to be left out, for tasks whose masks may have one; written
-            into the list's labels. Give training the same one.
+            into the list's labels, where training reads it.
+        level: of whole-slide files, 0 is full resolution; written into the list, where training reads it.
         progress: show a progress bar, on a terminal only.
 
     Raises:
@@ -152,6 +157,9 @@ def prepare(
     if ignored is not None and not kind.may_ignore:
         tasks = ", ".join(name for name, other in TASKS.items() if other.may_ignore)
         raise UserError("ignored", found=f"{ignored} for {task}", expected=f"a task of {tasks}", fix="leave it out")
+    if level and not kind.has_levels:
+        tasks = ", ".join(name for name, other in TASKS.items() if other.has_levels)
+        raise UserError("level", found=f"{level} for {task}", expected=f"a task of {tasks}", fix="leave it out")
     source, out = Path(source).absolute(), Path(out).absolute()
     found = kind.find(source, out.parent / f"{out.stem}_masks")
     labels = found.labels or kind.labels
@@ -161,7 +169,8 @@ def prepare(
     records = found.records if protocol == RANDOM else kind.protocols[protocol](found.records)
     if left := len(found.records) - len(records):
         notes.append(f"{left} case(s) are not part of the protocol '{protocol}' and are left aside")
-    kept, problems = kind.check(records, labels, frame, progress)
+    check = partial(kind.check, level=level) if kind.has_levels else kind.check
+    kept, problems = check(records, labels, frame, progress)
     problems = found.problems + problems
     labelled = [record for record in kept if "label" in record]
     if not labelled:
@@ -192,6 +201,7 @@ def prepare(
         "seed": seed,
         "protocol": protocol,
         "frame": frame,
+        **({"level": level} if kind.has_levels else {}),
         "kdseg_version": __version__,
         "root": root.as_posix(),
         **{section: [_written(record, source) for record in records] for section, records in split.items()},

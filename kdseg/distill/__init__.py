@@ -5,7 +5,7 @@ from kdseg.distill.distiller import Distiller
 from kdseg.distill.methods import LOSSES, METHODS, needs_labels
 from kdseg.distill.taps import TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher, load_weights
-from kdseg.distill.teachers import held_out_cases, load_teacher
+from kdseg.distill.teachers import held_out_cases, is_torchscript, load_teacher
 from kdseg.distill.terms import Method, Term
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "build_method",
     "describe_method",
     "held_out_cases",
+    "is_torchscript",
     "load_teacher",
     "load_weights",
     "needs_labels",

@@ -83,8 +83,8 @@ class TapRecorder(nn.Module):
                     f"tap {tap!r} of {type(network).__name__}",
                     found="no such tap",
                     expected=f"one of {', '.join([*paths, LOGITS, IMAGE])}",
-                    fix=f"{suggestion(tap, [*paths, LOGITS, IMAGE])} "
-                    "Or name its module path in student_taps or teacher_taps",
+                    fix="name its module path in student_taps or teacher_taps, or "
+                    + suggestion(tap, [*paths, LOGITS, IMAGE]),
                 )
             path = paths[tap]
             module = modules[path.removesuffix(":in")]

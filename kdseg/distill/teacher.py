@@ -61,11 +61,12 @@ def load_weights(network: nn.Module, path: str | Path, name: str = "checkpoint")
         if keys
     ]
     if faults:
+        key = "teacher_def" if name.startswith("teacher") else "network_def, of a teacher teacher_def,"
         raise UserError(
             f"{name} {path}",
             found="weights of another architecture: " + "; ".join(faults),
             expected=f"the {len(own)} tensors of {type(network).__name__}",
-            fix="use the network that the file was saved from (teacher_def in the configuration), or the right file",
+            fix=f"use the network that the file was saved from ({key} in the configuration), or the right file",
         )
     network.load_state_dict(weights, strict=True)
     return network

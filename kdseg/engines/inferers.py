@@ -19,8 +19,8 @@ class WholeImageInferer(Inferer):
     Args:
         divisible: every side is padded to a multiple of this number of voxels.
         channels_are_frames: the channels of the input are frames of a sequence: each is segmented as an image of its
-            own,
-            and the channels of the result are the frames again (K·F for K classes). A single frame changes nothing.
+            own, and the channels of the result are the frames again (K·F for K classes). A single frame changes
+            nothing.
         frames_at_once: how many frames go through the network together.
 
     Example:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kdseg.configuration import parse_setting
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, suggestion
 from kdseg.experiments.ablation import subsets
 from kdseg.networks import NETWORKS
+from kdseg.settings import parse_setting
 
 __all__ = ["ALONE", "TEACHER", "Arm", "CompareRequest"]
 

@@ -3,7 +3,7 @@
 from kdseg.handlers.balance import DominanceWatch, TermWeights
 from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_pictures import CasePictures
-from kdseg.handlers.case_table import CaseTable
+from kdseg.handlers.case_table import CaseTable, log_summary
 from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, attached, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
 from kdseg.handlers.history import History
@@ -37,4 +37,5 @@ __all__ = [
     "TrainingCheckpoint",
     "attached",
     "fingerprint",
+    "log_summary",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.metrics.case_metrics import METRICS, case_metrics, check_metric_names
 
-__all__ = ["CaseTable", "case_name", "known_spacing", "summarise"]
+__all__ = ["CaseTable", "case_name", "known_spacing", "log_summary", "summarise"]
+
+logger = logging.getLogger(__name__)
 
 
 class CaseTable:
@@ -156,6 +159,16 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         parts = {site: summarise([_without_site(row) for row in rows if row.get("site") == site]) for site in sites}
         summary["sites"] = parts
     return summary
+
+
+def log_summary(output_dir: str | Path) -> None:
+    """Tell in one line what a :class:`CaseTable` wrote into a folder."""
+    if not _is_first_rank():
+        return
+    summary = json.loads(Path(output_dir, "summary.json").read_text(encoding="utf-8"))
+    means = {name: entry["mean"] for name, entry in summary["metrics"].items() if entry["mean"] is not None}
+    told = ", ".join(f"{name} {value:.4f}" for name, value in {**means, **summary["whole_set"]}.items())
+    logger.info(f"{summary['cases']} cases: {told}; each case in {output_dir}/cases.csv")
 
 
 def _without_site(row: Mapping[str, Any]) -> dict[str, Any]:

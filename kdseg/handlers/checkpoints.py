@@ -173,7 +173,7 @@ class TrainingCheckpoint:
             raise UserError(
                 self.path,
                 found="the checkpoint of a training with other settings",
-                expected="the same method, networks, seed and data list",
+                expected="the same settings and data list",
                 fix="choose another --output_dir, or delete the file to start anew",
             )
         for name, thing in self.objects.items():

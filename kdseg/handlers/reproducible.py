@@ -18,8 +18,7 @@ class ReproducibleEpochs:
 
     Two trainings with the same seed see the same batches with the same augmentation in every epoch, whatever else they
     draw: the student alone and the distilled student are compared on the same stream. Needs an epoch that ends with the
-    data
-    loader (a sampler as long as the epoch).
+    data loader (a sampler as long as the epoch).
 
     Args:
         seed: the training's seed.

@@ -22,11 +22,11 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.utils import is_scalar
 
-from kdseg.configuration import calling_config
 from kdseg.engines.trainer import TERMS
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers.mlflow_run import MlflowRun
 from kdseg.handlers.provenance import data_list_facts, environment, without_private_parts
+from kdseg.settings import calling_config
 
 __all__ = ["ROLES", "Tracking"]
 

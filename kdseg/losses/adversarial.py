@@ -74,12 +74,15 @@ class AdversarialLoss(DistillationLoss):
         self.penalty = penalty
 
     def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
-        """What the discriminator sees of one network, ``BCH[WD]``."""
+        """What the discriminator sees of one network, ``BCH[WD]``; perhaps of fewer images than the batch has."""
         raise NotImplementedError
 
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        pair = self.pair(student, label)
+        if len(pair) == 0:
+            return 0 * student[0].sum()
         with _fixed(self.discriminator):
-            scores = critic(self.discriminator, self.pair(student, label))
+            scores = critic(self.discriminator, pair)
         return -scores.mean() if self.objective == "wgan-gp" else (scores - 1).square().mean()
 
     def discriminator_loss(
@@ -88,6 +91,8 @@ class AdversarialLoss(DistillationLoss):
         """What the discriminator minimises; ``student`` and ``teacher`` carry no gradient here."""
         with torch.no_grad():
             real, fake = self.pair(teacher, label), self.pair(student, label)
+        if len(real) == 0:
+            return torch.stack([0 * parameter.sum() for parameter in self.discriminator.parameters()]).sum()
         score_real, score_fake = critic(self.discriminator, real), critic(self.discriminator, fake)
         if self.objective == "lsgan":
             return ((score_real - 1).square().mean() + score_fake.square().mean()) / 2

@@ -15,9 +15,10 @@ from kdseg.data.dicom.label_header import LABEL_MODALITIES, read_label_header
 from kdseg.data.dicom.reader import DicomSeriesReader, read_nifti
 from kdseg.data.dicom.structures import values_to_paint
 from kdseg.data.files import NIFTI_SUFFIXES, file_kind
-from kdseg.data.frame_reader import two_valued
+from kdseg.data.frame_reader import FrameReader, two_valued
 from kdseg.data.frame_source import open_frames
 from kdseg.data.labels import read_label
+from kdseg.data.pathology_reader import PathologyReader
 from kdseg.data.quality.findings import ERROR, Finding
 from kdseg.data.quality.grids import compare_grids
 from kdseg.data.volumes.classes import structure_names
@@ -55,19 +56,24 @@ class LoadedCase:
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, : self.image.ndim], axis=0))
 
 
-def load_case(record: Mapping[str, Any], labels: Mapping[str, str], frame: int | str) -> LoadedCase:
+def load_case(record: Mapping[str, Any], labels: Mapping[str, str], frame: int | str, level: int = 0) -> LoadedCase:
     """Open the files of a record. A label that cannot be read is a finding, since the image can still be judged.
 
     Args:
         record: with "image", "case" and perhaps "label"; absolute paths.
         labels: value → name, as the data list has it; may be empty.
         frame: of a cine, as in AngiogramReader.
+        level: of whole-slide files, as in PathologyReader.
 
     Raises:
         UserError: when the image cannot be read.
     """
     image = Path(record["image"])
-    return (_load_volume if _is_volume(image) else _load_picture)(record, image, labels, frame)
+    if _is_volume(image):
+        return _load_volume(record, image, labels)
+    slide = level > 0 or file_kind(image) == "slide"
+    reader = PathologyReader(level=level) if slide else AngiogramReader(frame=frame)
+    return _load_picture(record, image, labels, reader)
 
 
 def _is_volume(path: Path) -> bool:
@@ -81,7 +87,7 @@ def _is_volume(path: Path) -> bool:
     return False
 
 
-def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str], frame: int | str) -> LoadedCase:
+def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str]) -> LoadedCase:
     import nibabel
 
     array, meta = DicomSeriesReader().get_data([path])
@@ -116,8 +122,8 @@ def _check_structures(path: Path, names: Mapping[str, int] | None) -> None:
         raise UserError(path.name, found=found, expected="structures of the list's labels", fix="name them in the list")
 
 
-def _load_picture(record: Mapping[str, Any], path: Path, labels: Mapping[str, str], frame: int | str) -> LoadedCase:
-    array, meta = AngiogramReader(frame=frame).get_data([path])
+def _load_picture(record: Mapping[str, Any], path: Path, labels: Mapping[str, str], reader: FrameReader) -> LoadedCase:
+    array, meta = reader.get_data([path])
     image = array[0]
     findings: list[Finding] = []
     label = None

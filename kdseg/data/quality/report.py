@@ -68,7 +68,7 @@ def check_datalist(path: str | Path, out: str | Path | None = None, progress: bo
     panels = []
     for section, record in tqdm(records, desc="checking", unit="case", leave=False, disable=None if progress else True):
         try:
-            loaded = load_case(record, labels, content.get("frame", "best"))
+            loaded = load_case(record, labels, content.get("frame", "best"), content.get("level", 0))
         except UserError as error:
             findings.append(Finding(ERROR, "image unusable", (record["case"],), error.found))
             continue

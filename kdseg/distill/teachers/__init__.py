@@ -3,7 +3,7 @@
 from kdseg.distill.teachers.class_map import ClassMap
 from kdseg.distill.teachers.ensemble import ProbabilityMean
 from kdseg.distill.teachers.input import InputConversion
-from kdseg.distill.teachers.load import load_teacher
+from kdseg.distill.teachers.load import is_torchscript, load_teacher
 from kdseg.distill.teachers.scaling import Scaling, convertible, scaling_of
 from kdseg.distill.teachers.seen_cases import check_unseen, held_out_cases, image_hashes
 
@@ -16,6 +16,7 @@ __all__ = [
     "convertible",
     "held_out_cases",
     "image_hashes",
+    "is_torchscript",
     "load_teacher",
     "scaling_of",
 ]

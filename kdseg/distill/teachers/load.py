@@ -23,7 +23,7 @@ from kdseg.distill.teachers.seen_cases import check_unseen
 from kdseg.errors import UserError
 from kdseg.losses.base import Head
 
-__all__ = ["load_teacher"]
+__all__ = ["is_torchscript", "load_teacher"]
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def _one(
             scalings = (scaling_of(preprocessing, in_channels), scaling_of(bundle.preprocessing, in_channels))
             _warn_of_geometry(path, preprocessing, bundle.preprocessing)
         return Teacher(bundle.network, taps, InputConversion(*input_layer(bundle.network), *scalings))
-    if _is_torchscript(path):
+    if is_torchscript(path):
         script = _load_script(path)
         conversion = InputConversion(*input_layer(script))
         return Teacher(script, None, conversion, only_logits="a TorchScript file")
@@ -131,8 +131,8 @@ def _one(
     return Teacher(network, taps, InputConversion(*input_layer(network)))
 
 
-def _is_torchscript(path: Path) -> bool:
-    """Both kinds of file are zip archives; only TorchScript has code in it."""
+def is_torchscript(path: str | Path) -> bool:
+    """Whether a file is TorchScript: weights are zip archives too, but only TorchScript has code in it."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
