@@ -30,7 +30,8 @@ _KNOWN |= {
 _KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
 # MONAI's command reads values as Python's, kdseg's as JSON or Python's
 _JSON = {"true": "True", "false": "False", "null": "None"}
-# where things are, how they are recorded and on what they run: with another of these a training is the same
+# where things are, how they are recorded and on what they run: with another of these it is the same training, though
+# other workers draw other augmentation
 _ASIDE = {"imports", "initialize", "run", "finalize", "bundle_root", "datalist", "dataset_dir", "output_dir", "device"}
 _ASIDE |= {"num_workers", "cache_dir", "resume", "mlflow", "experiment", "tracked", "handlers"}
 
@@ -116,7 +117,7 @@ def check_keys(config: Mapping[str, Any] | None = None) -> None:
 def training_settings(config: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The part of a configuration that decides what a training gives: a killed one may go on only with the same.
 
-    Left out is where things are, how they are recorded and on what they run.
+    Left out is where things are, how they are recorded and on what they run, workers included.
 
     Args:
         config: the merged configuration; the one that is being run when it is left out.

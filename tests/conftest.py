@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["tests.mlflow_server"]
+
 SHARED_DATA = Path(os.environ.get("KDSEG_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from monai.bundle import ConfigParser
 
@@ -32,13 +34,13 @@ def test_a_text_that_was_meant_as_a_value(word: str, meant: str) -> None:
 
 
 def test_what_makes_another_training() -> None:
-    config = {
+    config: dict[str, Any] = {
         "epochs": 3,
         "output_dir": "a",
         "num_workers": 0,
         "train": {"loader": {"batch_size": 8, "num_workers": "@num_workers"}, "handlers": [1]},
     }
-    same = {**config, "output_dir": "b", "num_workers": 2, "train": {**config["train"], "handlers": [2]}}  # type: ignore[dict-item]
+    same = {**config, "output_dir": "b", "num_workers": 2, "train": {**config["train"], "handlers": [2]}}
     assert training_settings(config) == training_settings(same)
     for changes in ({"epochs": 4}, {"learning_rate": 1}, {"train": {"loader": {"batch_size": 4}}}):
         assert training_settings({**config, **changes}) != training_settings(config)

@@ -29,8 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     trained_by = ["train_teacher"] if arguments.teacher_network else ["distill"] if arguments.method else []
     settings = bundle_settings(arguments, "checkpoint", "section", "method")
     layers = with_overlays(arguments, "train", *trained_by, "evaluate")
-    # the summary is told below, as a table or as JSON, and then nothing else may stand beside it
-    settings["run"] = ["$kdseg.distill.load_weights(@student, @checkpoint)", "$@validate#evaluator.run()"]
+    # JSON stands alone: what is logged goes to the other stream
     with redirect_stdout(sys.stderr if arguments.json else sys.stdout):
         workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
     folder = workflow.parser.get_parsed_content("evaluation_dir")

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from kdseg.losses.affinity import adaptive_affinity
+from kdseg.losses.channel_products import channel_products
 from kdseg.losses.gram import gram_distance
-from kdseg.losses.relations import channel_products, cross_relation_distance, relation_distance, texture_distance
+from kdseg.losses.relations import cross_relation_distance, relation_distance, texture_distance
 from kdseg.losses.similarity import batch_similarity
 
 __all__ = ["benchmark_relations"]

@@ -16,7 +16,6 @@ from kdseg.metrics.overlay import OverlayRow, overlay_picture
 
 __all__ = ["CaseOverlays"]
 
-Numbers = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 
@@ -60,9 +59,7 @@ class CaseOverlays:
         overlay_picture([ranked[index][1] for index in chosen], self.output_dir / "overlays.png")
 
 
-def _foregrounds(
-    truth: NDArray[np.uint8], prediction: NDArray[np.uint8]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _foregrounds(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> tuple[Mask, Mask]:
     """Where there is any class, in the truth and in the prediction, in which a wrong class is none."""
     right = (prediction == truth) | (truth == 0)
     return (truth > 0) & (truth != IGNORED), (prediction > 0) & right

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import channel_adapters
 from kdseg.losses.base import DistillationLoss, Head, resize
-from kdseg.losses.relations import channel_products, relation_distance, texture_distance
+from kdseg.losses.channel_products import channel_products
+from kdseg.losses.relations import relation_distance, texture_distance
 
 __all__ = ["FlowLoss", "GramLoss", "TextureLoss", "gram_distance"]
 

@@ -2,8 +2,7 @@
 
 For features ``F`` of shape ``C × N`` the matrix of relations ``FᵀF`` has N² entries, but the squared distance between
 two such matrices needs channel products only (``C × C``), because ``‖AᵀB‖² = ⟨AAᵀ, BBᵀ⟩``. Time is N·C² and memory
-C² where the dense form takes N²·C and N². Everything here follows from :func:`channel_products`, which multiplies a
-few positions at a time and sums in float64, and whose gradient is worked out by hand.
+C² where the dense form takes N²·C and N². Everything here follows from these products.
 
 Where student and teacher nearly agree, their terms cancel and float32 has no digits left. A distance is therefore
 computed from float32 products first, and once more from float64 products where so much cancelled that it matters.
@@ -13,59 +12,22 @@ Where a tap has fewer positions than channels (a bottleneck), the small matrix i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from kdseg.losses.channel_products import EPSILON, channel_products
 
 __all__ = [
     "batch_relations",
-    "channel_products",
     "class_relation_distance",
     "cross_relation_distance",
     "relation_distance",
     "texture_distance",
 ]
 
-_EPSILON = 1e-6
-"""Vectors shorter than this have no direction: their cosine with anything is near 0, and they get no gradient."""
-
-_CHUNK_BYTES = {"cpu": 2**20, "cuda": 2**25}
-"""Size of a chunk: within a CPU's cache; on a GPU large enough to keep it busy."""
-
 _CANCELLED = 0.05
 """Where less than this share of the whole is left, float32 products have too few digits (a relative error of 1e-5)."""
-
-_KEPT_BYTES = 2**24
-"""Features up to this size are kept from forward to backward; larger ones are made again."""
-
-
-def channel_products(
-    features: Sequence[Tensor],
-    cosine: bool = False,
-    classes: Tensor | None = None,
-    number_of_classes: int = 1,
-    dtype: torch.dtype = torch.float64,
-) -> Tensor:
-    """``F Fᵀ`` of the stacked features, ``B × C × C`` in float64 with C the sum of the channels.
-
-    Args:
-        features: each ``BC_iH[WD]`` with the same B and number N of positions.
-        cosine: first divide each feature vector by its length, position by position, each of the features on its own.
-        classes: ``BN`` class number of each position, −1 where the position does not count; the result is then
-            ``B × K × C × C``, one product per class.
-        number_of_classes: K.
-        dtype: in which a few positions at a time are multiplied; their sum is always float64.
-
-    Example:
-        >>> channel_products([torch.ones(1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3)])[0].tolist()
-        [[6.0, 12.0], [12.0, 24.0]]
-    """
-    products = _products(dtype, cosine, classes, number_of_classes, *(_positions(f) for f in features))
-    return products[:, 0] if classes is None else products
 
 
 def relation_distance(student: Tensor, teacher: Tensor, cosine: bool = False) -> Tensor:
@@ -170,7 +132,7 @@ def texture_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """
     channels_s, channels_t = student.shape[1], teacher.shape[1]
     products = channel_products([student, teacher])
-    lengths = products.diagonal(dim1=1, dim2=2).clamp_min(_EPSILON**2).sqrt()
+    lengths = products.diagonal(dim1=1, dim2=2).clamp_min(EPSILON**2).sqrt()
     shares = lengths.new_tensor([channels_s**-0.5] * channels_s + [channels_t**-0.5] * channels_t)
     scale = shares / lengths
     products = products * scale.unsqueeze(1) * scale.unsqueeze(2)
@@ -202,115 +164,6 @@ def _squared_distance(a: Tensor, b: Tensor, channels: int) -> tuple[Tensor, Tens
     return (own - 2 * (a[..., s, t] * b[..., s, t]).sum((-2, -1))).clamp_min(0), own
 
 
-def _positions(features: Tensor) -> Tensor:
-    """``BCH[WD]`` as ``BCN`` without a copy, also where the channels lie innermost in memory."""
-    if features.is_contiguous():
-        return features.flatten(2)
-    return features.movedim(1, -1).flatten(1, -2).transpose(1, 2)
-
-
 def _vectors(features: Tensor, cosine: bool) -> Tensor:
     vectors = features.flatten(2).double()
-    return F.normalize(vectors, dim=1, eps=_EPSILON) if cosine else vectors
-
-
-@torch.compiler.disable
-def _products(dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor) -> Tensor:
-    return _ChannelProducts.apply(dtype, cosine, classes, number, *features)
-
-
-class _ChannelProducts(torch.autograd.Function):
-    """``X Xᵀ`` chunk by chunk; the gradient is ``(G + Gᵀ) X``, chunk by chunk."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor
-    ) -> Tensor:
-        batch, positions, sizes = len(features[0]), features[0].shape[2], [f.shape[1] for f in features]
-        channels = sum(sizes)
-        result = features[0].new_zeros(batch, number, channels, channels, dtype=torch.float64)
-        scales = [f.new_ones(batch, 1, positions, dtype=dtype) for f in features] if cosine else []
-        # what is small enough is kept for the gradient, ready made; of larger features one chunk lives at a time
-        keep = any(ctx.needs_input_grad[4:]) and dtype.itemsize * batch * channels * positions <= _KEPT_BYTES
-        ctx.kept = []
-        for chunk, stacked in _chunks(features, dtype, one_buffer=not keep):
-            for part, scale in zip(_parts(stacked, sizes), scales, strict=False):
-                length = torch.linalg.vecdot(part, part, dim=1).sqrt_().clamp_min_(_EPSILON)
-                part.mul_(torch.reciprocal(length.unsqueeze(1), out=scale[:, :, chunk]))
-            groups = [(0, None)] if classes is None else _classes_in(classes[:, chunk])
-            for c, of_class in groups:
-                first = 0
-                for part in _parts(stacked if of_class is None else stacked * of_class, sizes):
-                    last = first + part.shape[1]
-                    # the product is symmetric: of each pair of features one block is enough
-                    result[:, c, first:last, first:] += part @ stacked[:, first:].transpose(1, 2)
-                    first = last
-            if keep:
-                ctx.kept.append((chunk, stacked))
-        first = 0
-        for size in sizes:
-            last = first + size
-            result[..., last:, first:last] = result[..., first:last, last:].transpose(2, 3)
-            first = last
-        ctx.dtype, ctx.classes, ctx.sizes = dtype, classes, sizes
-        ctx.save_for_backward(*features, *scales)
-        return result
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        features, scales = ctx.saved_tensors[: len(ctx.sizes)], ctx.saved_tensors[len(ctx.sizes) :]
-        gradient = (gradient + gradient.transpose(2, 3)).to(ctx.dtype)
-        results = [
-            torch.empty_like(f) if want else None for f, want in zip(features, ctx.needs_input_grad[4:], strict=True)
-        ]
-        for chunk, stacked in ctx.kept or _chunks(features, ctx.dtype, one_buffer=True):
-            if not ctx.kept:
-                for part, scale in zip(_parts(stacked, ctx.sizes), scales, strict=False):
-                    part.mul_(scale[:, :, chunk])
-            classes = [] if ctx.classes is None else list(_classes_in(ctx.classes[:, chunk]))
-            first = 0
-            for i, (size, result) in enumerate(zip(ctx.sizes, results, strict=True)):
-                rows, first = slice(first, first + size), first + size
-                if result is None:
-                    continue
-                if ctx.classes is None:
-                    part = gradient[:, 0, rows] @ stacked
-                else:
-                    part = torch.zeros_like(stacked[:, rows])
-                    for c, of_class in classes:
-                        part.baddbmm_(gradient[:, c, rows], stacked * of_class)
-                if scales:
-                    own, scale = stacked[:, rows], scales[i][:, :, chunk]
-                    part -= own * torch.linalg.vecdot(own, part, dim=1).unsqueeze(1)
-                    part *= scale * (scale < 1 / _EPSILON)
-                result[:, :, chunk] = part
-        return None, None, None, None, *results
-
-
-def _chunks(features: Sequence[Tensor], dtype: torch.dtype, one_buffer: bool) -> Iterator[tuple[slice, Tensor]]:
-    """Slices over the positions, each with all features there above one another.
-
-    With one buffer a chunk lives until the next is made.
-    """
-    batch, channels, positions = len(features[0]), sum(f.shape[1] for f in features), features[0].shape[2]
-    step = max(64, _CHUNK_BYTES.get(features[0].device.type, 2**25) // (dtype.itemsize * batch * channels))
-    buffer = features[0].new_empty(batch, channels, min(step, positions), dtype=dtype)
-    for start in range(0, positions, step):
-        chunk = slice(start, min(start + step, positions))
-        stacked = (buffer if one_buffer else torch.empty_like(buffer))[:, :, : chunk.stop - start]
-        for part, feature in zip(_parts(stacked, [f.shape[1] for f in features]), features, strict=True):
-            part.copy_(feature[:, :, chunk])
-        yield chunk, stacked
-
-
-def _parts(stacked: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
-    """What of the stacked features belongs to each of them."""
-    return stacked.split(sizes, 1)
-
-
-def _classes_in(classes: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """The classes that a chunk has, with their positions as ``B1N`` floats; neighbours tend to be of one class."""
-    for c in classes.unique().tolist():
-        if c >= 0:
-            yield c, (classes == c).unsqueeze(1)
+    return F.normalize(vectors, dim=1, eps=EPSILON) if cosine else vectors

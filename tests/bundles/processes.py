@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ def run_in_two_processes(bundle: Path, layers: Sequence[str], settings: Mapping[
     flags = [part for key, value in values.items() for part in (f"--{key}", value)]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command += ["-m", "monai.bundle", "run", "--config_file", str(files)]
-    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=280)
+    # a process that aborts says where
+    known = {**os.environ, "PYTHONFAULTHANDLER": "1"}
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=280, env=known)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return done.stdout

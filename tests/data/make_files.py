@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kdseg.data import load_datalist
+from kdseg.data.prepare import prepare
+
+TASK = "coronary_angiogram"
+
 
 def angiogram(width: int = 40, height: int = 24, seed: int = 0) -> np.ndarray:
     """An 8-bit picture ``(H, W)``, wider than high, without any symmetry, and with a dark line."""
@@ -67,3 +72,12 @@ def write_dicom(path: Path, frames: np.ndarray, bits: int = 8, compress: Any = N
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def prepared(source: Path, **settings):
+    """The preparation, and the records of all labelled sections by case."""
+    out = source.parent / "lists" / "list.json"
+    result = prepare(TASK, source, out, **settings)
+    sections = {section: load_datalist(out, section) for section in ("training", "validation", "test", "unlabelled")}
+    labelled = [record for section in ("training", "validation", "test") for record in sections[section]]
+    return result, {record["case"]: record for record in labelled}, sections

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,7 @@ def slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             writer.write(field, tile=(32, 32), photometric="rgb")
             writer.write(field[::2, ::2], tile=(32, 32), photometric="rgb", subfiletype=1)
         Image.fromarray(np.where(tumour[::2, ::2], 255, 0).astype(np.uint8)).save(folder / f"{number}.png")
-    try:
-        import openslide  # noqa: F401
-    except ImportError:
+    if find_spec("openslide") is None:
 
         def open_level(path: Path, level: int) -> FrameSource:
             pixels = tifffile.imread(path, key=level).transpose(1, 0, 2)

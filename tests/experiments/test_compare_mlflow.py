@@ -11,7 +11,6 @@ import torch
 
 from kdseg.cli.main import main
 from tests.experiments.test_compare import words, work  # noqa: F401 (a fixture)
-from tests.handlers.test_tracking import empty_store, server  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def test_one_run_for_the_whole_and_one_nested_for_each_cell(compared: Path) -> N
 
 
 def test_a_real_server(
-    server: str,  # noqa: F811
+    server: str,
     work: Path,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

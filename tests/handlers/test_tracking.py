@@ -1,25 +1,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from mlflow import MlflowClient
-from mlflow.entities import Run
 from monai.bundle import ConfigParser
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import MeanDice, StatsHandler, ValidationHandler, from_engine
@@ -28,67 +18,10 @@ from kdseg.errors import UserError
 from kdseg.handlers.case_table import CaseTable
 from kdseg.handlers.provenance import environment, without_private_parts
 from kdseg.handlers.tracking import Tracking
-
-TERMS = {"supervised": [1.0, 3.0], "fsd": [0.25, 0.75]}
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables, made once: that takes MLflow a second."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def output_dir(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    return tmp_path / "student"
-
-
-@pytest.fixture
-def sigterm() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
+from tests.handlers.mlflow_runs import artifact, client, distillation, history, runs, train
+from tests.mlflow_server import free_port
 
 pytestmark = pytest.mark.usefixtures("sigterm")
-
-
-def client(folder: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-
-
-def runs(store: MlflowClient, experiment: str = "kdseg") -> list[Run]:
-    found = store.get_experiment_by_name(experiment)
-    return [] if found is None else list(store.search_runs([found.experiment_id], order_by=["start_time ASC"]))
-
-
-def artifact(store: MlflowClient, run: Run, name: str) -> str:
-    return Path(store.download_artifacts(run.info.run_id, name)).read_text(encoding="utf-8")
-
-
-def history(store: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in store.get_metric_history(run.info.run_id, name)]
-
-
-def distillation() -> Engine:
-    """A trainer that leaves what DistillationTrainer leaves, two steps an epoch."""
-
-    def step(engine: Engine, index: int) -> dict[str, Any]:
-        terms = {name: torch.tensor(values[index]) for name, values in TERMS.items()}
-        return {"loss": terms["supervised"] + terms["fsd"], "terms": terms}
-
-    return Engine(step)
-
-
-def train(tracking: Tracking, engine: Engine | None = None, epochs: int = 1) -> None:
-    engine = engine or distillation()
-    tracking.attach(engine)
-    engine.run([0, 1], max_epochs=epochs)
 
 
 def test_terms_appear_by_name_as_means_of_the_epoch(output_dir: Path) -> None:
@@ -294,105 +227,3 @@ def test_the_terminal_stays_clean(tmp_path: Path, capfd: pytest.CaptureFixture[s
     train(Tracking(tmp_path / "student", "teacher", tracking_uri=f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"))
     assert capfd.readouterr() == ("", "")
     assert (tmp_path / "new" / "mlartifacts").is_dir()
-
-
-class Outage:
-    """A client whose store is away for a while."""
-
-    def __init__(self, store: MlflowClient) -> None:
-        self.store, self.away = store, False
-
-    def __getattr__(self, name: str) -> Any:
-        if self.away:
-            raise ConnectionError("no route to host")
-        return getattr(self.store, name)
-
-
-@pytest.mark.parametrize("comes_back", [True, False])
-def test_an_outage_stops_nothing_is_told_once_and_loses_nothing_if_it_ends(
-    output_dir: Path, comes_back: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    engine, tracking = distillation(), Tracking(output_dir, "teacher")
-    tracking.attach(engine)
-
-    @engine.on(Events.EPOCH_STARTED)
-    def change(engine: Engine) -> None:
-        assert tracking.run is not None
-        if engine.state.epoch == 2:
-            tracking.run._client = Outage(tracking.run._client)
-            tracking.run._client.away = True
-        if engine.state.epoch == 4 and comes_back:
-            tracking.run._client.away = False
-
-    with caplog.at_level(logging.WARNING):
-        engine.run([0, 1], max_epochs=4)
-    assert engine.state.epoch == 4
-    store = client(output_dir.parent)
-    (run,) = runs(store)
-    steps = [step for step, _ in history(store, run, "train/loss")]
-    assert caplog.text.count("does not take records") == 1
-    if comes_back:
-        assert (steps, run.info.status) == ([1, 2, 3, 4], "FINISHED")
-        assert "not complete" not in caplog.text
-    else:
-        assert steps == [1]
-        assert "not stored: metrics of step 2, metrics of step 3, metrics of step 4, the end of the run" in caplog.text
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server on this machine; it takes some seconds to start."""
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log.txt").open("w") as log:
-        # a session of its own, so that its workers end with it
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health", process, folder / "log.txt")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            # its job runner waits long for jobs on a polite signal, and there is nothing to save
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=30)
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(800):
-        if process.poll() is not None:
-            pytest.fail(f"mlflow server ended: {log.read_text()[-2000:]}")
-        try:
-            with urllib.request.urlopen(address, timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.25)
-    pytest.fail(f"mlflow server does not answer: {log.read_text()[-2000:]}")
-
-
-def test_a_real_server(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    (tmp_path / "model.pt").write_bytes(b"weights")
-    settings: dict[str, Any] = {"group": "one comparison", "experiment": "on a server"}
-    for role in ("teacher", "student_alone", "student_distilled"):
-        train(Tracking(tmp_path / "out", role, artifacts=[tmp_path / "model.pt"], **settings), epochs=2)
-    assert capfd.readouterr() == ("", "")
-    store = MlflowClient(server)
-    found = runs(store, "on a server")
-    assert [run.data.tags["kdseg.role"] for run in found] == ["teacher", "student_alone", "student_distilled"]
-    assert {run.data.tags["kdseg.group"] for run in found} == {"one comparison"}
-    assert {run.info.status for run in found} == {"FINISHED"}
-    assert history(store, found[2], "train/fsd") == [(1, 0.5), (2, 0.5)]
-    assert artifact(store, found[2], "model.pt") == "weights"
-    assert "packages" in json.loads(artifact(store, found[0], "environment.json"))
-    assert not (tmp_path / "mlflow.db").exists()

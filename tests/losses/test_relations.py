@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kdseg.losses.channel_products import channel_products
 from kdseg.losses.relations import (
     batch_relations,
-    channel_products,
     class_relation_distance,
     cross_relation_distance,
     relation_distance,

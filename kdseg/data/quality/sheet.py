@@ -14,6 +14,9 @@ from kdseg.files import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+    Font = FreeTypeFont | ImageFont
 
 __all__ = ["panel_of", "write_sheets"]
 
@@ -131,7 +134,7 @@ def _view(
     return Image.fromarray(picture)
 
 
-def _legend(labels: Mapping[int, str], width: int, font) -> Image.Image:  # type: ignore[no-untyped-def]
+def _legend(labels: Mapping[int, str], width: int, font: Font) -> Image.Image:
     from PIL import Image, ImageDraw
 
     places: list[tuple[int, int, int, str]] = []
@@ -150,7 +153,7 @@ def _legend(labels: Mapping[int, str], width: int, font) -> Image.Image:  # type
     return legend
 
 
-def _shortened(name: str, font, width: int) -> str:  # type: ignore[no-untyped-def]
+def _shortened(name: str, font: Font, width: int) -> str:
     while font.getlength(name) > width and len(name) > 4:
         name = name[:-2] + "…"
     return name

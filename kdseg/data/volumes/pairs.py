@@ -180,7 +180,10 @@ def _dicom_images(source: Path, naming: Naming, found: Found) -> list[tuple[Reco
         ]
         records.append(({"image": volume.file, "patient": volume.patient or study.study}, drawn))
     if len(records) > 1 and len({record["patient"] for record, _ in records}) == 1:
-        found.notes.append(f"all {len(records)} studies have one patient id, as programs that remove names leave it")
+        found.notes.append(
+            f"all {len(records)} studies have one patient id, as programs that remove names leave it: "
+            "each is taken for a patient of its own; if they are one patient's, give them all to one section"
+        )
         for record, _ in records:
             del record["patient"]
     return records
