@@ -44,5 +44,5 @@ def run_in_two_processes(bundle: Path, layers: Sequence[str], settings: Mapping[
     # a process that aborts says where
     known = {**os.environ, "PYTHONFAULTHANDLER": "1"}
     done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=280, env=known)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-20000:]
     return done.stdout
