@@ -2,7 +2,17 @@
 
 from kdseg.engines.fan_out import Arm, FanOut
 from kdseg.engines.inferers import WholeImageInferer
+from kdseg.engines.processes import leave_process_group
 from kdseg.engines.trainer import TERMS, DistillationTrainer, loss_terms
 from kdseg.engines.trusted_centre import TrustedCentreInferer
 
-__all__ = ["TERMS", "Arm", "DistillationTrainer", "FanOut", "TrustedCentreInferer", "WholeImageInferer", "loss_terms"]
+__all__ = [
+    "TERMS",
+    "Arm",
+    "DistillationTrainer",
+    "FanOut",
+    "TrustedCentreInferer",
+    "WholeImageInferer",
+    "leave_process_group",
+    "loss_terms",
+]
