@@ -133,7 +133,7 @@ METHODS: dict[str, Method] = {
     ),
     "adaptive_affinity": Method(
         {
-            "logits": Term("logits", weight=0.1),
+            "logits": Term("logits", weight=3.0),
             "gram": Term("gram", ("enc{deepest}",), weight=0.9),
             "affinity": Term("adaptive_affinity", ("enc{deepest}",), weight=0.9),
             "field": Term("affinity_field", weight=0.0),
