@@ -1,8 +1,10 @@
-"""Files that are whole or not there: written beside their place under a temporary name, then renamed."""
+"""Files and folders that are whole or not there: written beside their place under a temporary name, then renamed."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 from kdseg.errors import UserError
 
-__all__ = ["save_atomically", "whole_file"]
+__all__ = ["save_atomically", "whole_file", "whole_folder"]
 
 
 @contextmanager
@@ -41,6 +43,39 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise UserError(path, found=found, expected="a folder with room for it", fix=fix) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; it takes the place of ``folder`` when the block ends without an error.
+
+    Args:
+        folder: a new or empty folder.
+
+    Raises:
+        UserError: when there is a file or a folder with something in it.
+
+    Example:
+        >>> target = Path(tempfile.mkdtemp()) / "set"
+        >>> with whole_folder(target) as temporary:
+        ...     _ = (temporary / "a.txt").write_text("done")
+        >>> [path.name for path in target.iterdir()]
+        ['a.txt']
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        found, expected = "a file or a folder with something in it", "a new or empty folder"
+        raise UserError(folder, found=found, expected=expected, fix="name another folder, or remove this one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)  # mkdtemp's folders are for the owner alone
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def save_atomically(content: Any, path: str | Path, save: Callable[[Any, str], None] | None = None) -> None:

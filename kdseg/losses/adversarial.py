@@ -139,7 +139,7 @@ def patch_discriminator(like: Tensor, in_channels: int, channels: int = 32, laye
     """MONAI's PatchDiscriminator for maps of the size of ``like`` (``BCH[WD]``), with fewer layers on small ones.
 
     It normalises nothing. Batch statistics would couple the images that the gradient penalty takes one by one, and an
-    instance's are near zero where a mask is constant: dividing by them made the first penalties hundreds instead of one.
+    instance's are near zero where a mask is constant: divided by them, the first penalties are hundreds instead of one.
     """
     # each strided layer halves the map, two 4-wide layers without stride follow
     deepest = max(1, int(min(like.shape[2:])).bit_length() - 4)

@@ -123,7 +123,7 @@ class AdversarialSimilarityLoss(AdversarialLoss):
 
     ``D`` sees the one-hot annotation beside the probabilities, ``B 2K H[WD]``; the student minimises
     ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan). The discriminator is MONAI's PatchDiscriminator
-    with instance normalisation: batch statistics would couple the images that the gradient penalty takes one by one.
+    without normalisation.
 
     Args:
         objective: "wgan-gp" or "lsgan".
@@ -157,6 +157,6 @@ class AdversarialSimilarityLoss(AdversarialLoss):
         truth, valid = one_hot_label(label, logits.shape[1], self.head)
         size = label.shape[2:]
         # where nothing is known the discriminator sees zeros on both sides, for teacher and student alike. An image of
-        # which nothing is known is left out: normalised by its own statistics, zeros alone have boundless gradients
+        # which nothing is known is left out: there is nothing to tell apart
         seen = torch.cat([truth, probabilities(resize(logits, size), self.head) * valid], 1).to(logits.dtype)
         return seen[valid.flatten(1).any(1)]

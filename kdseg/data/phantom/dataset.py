@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from kdseg.data.phantom.angiogram import acquire
 from kdseg.data.phantom.dicom import ENCODINGS, write_dicom
 from kdseg.data.phantom.vessels import coronary_tree
 from kdseg.errors import UserError
+from kdseg.files import whole_folder
 
 __all__ = ["write_phantom_set"]
 
@@ -59,27 +58,11 @@ def write_phantom_set(
         )
     if size < 64 or size % 2:
         raise UserError("size", found=str(size), expected="an even number of at least 64", fix="use size=256")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            folder,
-            found="a file or a folder with something in it",
-            expected="a new or empty folder for the phantom set",
-            fix="name another folder, or remove this one",
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as unfinished:
         for name in ("images", "masks", "unlabelled"):
             (unfinished / name).mkdir()
         patients = _write_patients(unfinished, range(1, count + 1), 1, size, seed, labelled=True)
         _write_patients(unfinished, range(count + 1, count + unlabelled + 1), patients + 1, size, seed, labelled=False)
-        unfinished.chmod(0o755)  # mkdtemp's folders are for the owner alone
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return folder
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from scipy import ndimage
 
 from kdseg.data.phantom.slide import write_slide
 from kdseg.errors import UserError
+from kdseg.files import whole_folder
 
 __all__ = ["make_field", "write_pathology_set"]
 
@@ -71,6 +70,7 @@ def write_pathology_set(
         UserError: ``folder`` holds something, or a number is out of range.
 
     Example:
+        >>> import tempfile
         >>> folder = write_pathology_set(Path(tempfile.mkdtemp()) / "fields", count=4, unlabelled=0, size=32)
         >>> sorted(path.name for path in (folder / "images").iterdir())
         ['field_0001.png', 'field_0002.tiff', 'field_0003.dcm', 'field_0004.dcm']
@@ -85,16 +85,7 @@ def write_pathology_set(
             expected="a count of at least 1, unlabelled of at least 0, a size of at least 32",
             fix="choose other numbers",
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            folder,
-            found="a file or a folder with something in it",
-            expected="a new or empty folder",
-            fix="name another folder, or remove this one",
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as unfinished:
         for name in ("images", "masks", "unlabelled"):
             (unfinished / name).mkdir()
         for number in range(1, count + unlabelled + 1):
@@ -103,13 +94,6 @@ def write_pathology_set(
             _write_field(place, field, number, seed)
             if number <= count:
                 Image.fromarray(tumour.astype(np.uint8) * 255).save(unfinished / "masks" / f"{place.name}.png")
-        unfinished.chmod(0o755)  # mkdtemp's folders are for the owner alone
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     return folder
 
 
