@@ -18,4 +18,6 @@ common=(
 $kdseg compare "${common[@]}" --folds 3 --seeds 3 --methods kd,lightvessel,graph_flow,adaptive_affinity,tinyunet \
     --set 'kd:method_args={"logits":{"weight":3}}' --set lightvessel:discriminator_learning_rate=0.0005 \
     --set 'graph_flow:method_args={"adversarial":{"weight":0},"logits":{"weight":3}}' --set graph_flow:paraphraser_steps=200 --out "$out/papers"
-$kdseg compare "${common[@]}" --folds 1 --seeds 1 --methods emkd,fitnet,at,ft,vid,ofd,coco,fsp,sp,nst,rkd,skds,ifvd,cwd,cirkd --out "$out/others"
+$kdseg compare "${common[@]}" --folds 1 --seeds 1 --methods emkd,coco,cirkd,skds,fsp,sp,nst,rkd \
+    --set coco:discriminator_learning_rate=0.0005 --set skds:discriminator_learning_rate=0.0005 --out "$out/others_1"
+$kdseg compare "${common[@]}" --folds 1 --seeds 1 --methods fitnet,at,ft,vid,ofd,ifvd,cwd --out "$out/others_2"
