@@ -148,7 +148,7 @@ def patch_discriminator(like: Tensor, in_channels: int, channels: int = 32, laye
         channels=channels,
         in_channels=in_channels,
         num_layers_d=min(layers, deepest),
-        norm=None,
+        norm=None,  # type: ignore[arg-type]  # its blocks take None; the annotation does not say so
         bias=True,
     )
 
