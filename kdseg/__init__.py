@@ -7,7 +7,7 @@ loaded when they are first named, so that a bundle's configuration needs ``impor
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 from kdseg._version import __version__
 
@@ -30,7 +30,13 @@ _ROOMS = (
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+# how a user's own losses, methods and networks get names, see docs/plugins.md
+_REGISTER = {"register_loss": "distill", "register_method": "distill", "register_network": "networks"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _REGISTER:
+        return getattr(importlib.import_module(f"kdseg.{_REGISTER[name]}"), name)
     if name in _ROOMS:
         return importlib.import_module(f"kdseg.{name}")
     raise AttributeError(f"module 'kdseg' has no attribute {name!r}")

@@ -15,10 +15,10 @@ from torch import nn
 from kdseg.data import content_hash
 from kdseg.distill import Distiller, held_out_cases, load_teacher
 from kdseg.errors import UserError
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 from tests.distill.contract import SmallNet
 
-NETWORK = {"_target_": "kdseg.networks.TinyUNet", "in_channels": 3, "out_channels": "@classes", "base_channels": 2}
+NETWORK = {"_target_": "kdseg.networks.UNet", "in_channels": 3, "out_channels": "@classes", "base_channels": 2}
 IMAGE = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
 
@@ -32,7 +32,7 @@ def checkpoint(folder: Path, seed: int = 0) -> tuple[Path, nn.Module]:
 
 def bundle(folder: Path, config: str = "inference.json", **changes: Any) -> nn.Module:
     torch.manual_seed(0)
-    network = TinyUNet(in_channels=3, out_channels=2, base_channels=2).eval()
+    network = UNet(in_channels=3, out_channels=2, base_channels=2).eval()
     scaling = {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": 0, "a_max": 255, "b_min": -1, "b_max": 1}
     content = {
         "imports": ["$import math"],
