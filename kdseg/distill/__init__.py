@@ -2,6 +2,7 @@
 
 from kdseg.distill.build import build_method, describe_method
 from kdseg.distill.distiller import Distiller
+from kdseg.distill.gradients import gradient_norms
 from kdseg.distill.losses_by_name import LOSSES, register_loss
 from kdseg.distill.methods import METHODS, needs_labels, register_method
 from kdseg.distill.taps import TapRecorder, tap_paths
@@ -19,6 +20,7 @@ __all__ = [
     "Term",
     "build_method",
     "describe_method",
+    "gradient_norms",
     "held_out_cases",
     "is_torchscript",
     "load_teacher",

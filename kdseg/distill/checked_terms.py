@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,8 @@ _TERM_SETTINGS = ("weight", "taps", "teacher_taps", "schedule", "share")
 def read_term(name: str, parts: Mapping[str, Any]) -> Term:
     """The term that ``{"loss": …, "weight": …, "taps": […], …}`` says; ``name`` is for messages.
 
+    Without a weight its share of the supervised gradient is 0.5.
+
     Raises:
         UserError: for an unknown loss or setting, with the near name.
     """
@@ -31,13 +34,18 @@ def read_term(name: str, parts: Mapping[str, Any]) -> Term:
             f"method term {name!r}", found=repr(parts), expected=expected, fix=f"name one of {', '.join(LOSSES)}"
         )
     loss = str(parts["loss"])
-    LOSSES.find(loss, f"loss of the method term {name!r}")
-    return changed_term(name, Term(loss), {key: value for key, value in parts.items() if key != "loss"})
+    kind = LOSSES.find(loss, f"loss of the method term {name!r}")
+    term = Term(loss, share=0.5 if math.isinf(kind.largest_weight) else None)
+    return changed_term(name, term, {key: value for key, value in parts.items() if key != "loss"})
 
 
 def changed_term(name: str, term: Term, changes: Mapping[str, Any]) -> Term:
-    """The term with settings changed; the settings are checked against the loss's signature."""
-    accepted = [key for key in inspect.signature(LOSSES[term.loss].__init__).parameters if key not in ("self", "head")]
+    """The term with settings changed; the settings are checked against the loss's signature.
+
+    A weight that is given is taken as it is: no share of the gradient finds another.
+    """
+    kind = LOSSES[term.loss]
+    accepted = [key for key in inspect.signature(kind.__init__).parameters if key not in ("self", "head")]
     settings = dict(term.settings)
     for key, value in changes.items():
         if key in accepted:
@@ -52,9 +60,13 @@ def changed_term(name: str, term: Term, changes: Mapping[str, Any]) -> Term:
         raise UserError(
             f"weight of the method term {name!r}", found=repr(weight), expected="a number, 0 or more", fix=fix
         )
-    share = changes.get("share", term.share)
+    if weight > kind.largest_weight or ("share" in changes and not math.isinf(kind.largest_weight)):
+        found = f"share {changes['share']}" if "share" in changes else f"weight {weight:g}"
+        expected, fix = f"a weight from 0 to {kind.largest_weight:g}", "see the page of the method under docs/methods"
+        raise UserError(f"method term {name!r}", found=found, expected=expected, fix=fix)
+    share = changes.get("share", None if "weight" in changes else term.share)
     if share is not None and (not isinstance(share, (int, float)) or isinstance(share, bool) or share <= 0):
-        where, fix = f"share of the method term {name!r}", "give a share of the supervised loss such as 0.5"
+        where, fix = f"share of the method term {name!r}", "give a share of the supervised gradient such as 0.5"
         raise UserError(where, found=repr(share), expected="a number above 0", fix=fix)
     if share is not None and "weight" in changes:
         found, fix = f"weight {weight} and share {share}", "leave one of them out: a share finds the weight by itself"

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdseg.distill.build import build_method
+from kdseg.distill.build import Balance, build_method
 from kdseg.distill.checked_terms import make_loss
-from kdseg.distill.taps import IMAGE, LOGITS, TapRecorder, tap_paths
+from kdseg.distill.taps import BEFORE, IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.terms import Method, expand_taps
 from kdseg.errors import UserError
@@ -35,6 +35,8 @@ class Distiller(nn.Module):
         head: "softmax" or "sigmoid".
         probe_shape: shape ``BCH[WD]`` of an input that both networks accept, for instance a training batch of one crop.
         student_taps: tap name → module path for the student, where it is not known or to be changed.
+        balance: "gradient" or "paper", see :func:`~kdseg.distill.build_method`. Weights start as the paper's;
+            :class:`kdseg.handlers.TermWeights` finds those that are a share of the supervised gradient.
 
     Raises:
         UserError: for unknown methods, terms, settings or taps, when the two networks disagree on the classes, and when
@@ -61,9 +63,10 @@ class Distiller(nn.Module):
         head: Head = "softmax",
         probe_shape: Sequence[int] = (1, 1, 64, 64),
         student_taps: Mapping[str, str] | None = None,
+        balance: Balance = "gradient",
     ) -> None:
         super().__init__()
-        self.method: Method = build_method(method, method_args)
+        self.method: Method = build_method(method, method_args, balance)
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         # around nn.Module's bookkeeping on purpose, see the class's docstring
         object.__setattr__(self, "teacher", teacher)
@@ -107,7 +110,8 @@ class Distiller(nn.Module):
         modules = {path: module for path, module in self.teacher.network.named_modules() if path}
         for name, term in self._terms():
             route_s, route_t = self.routes[name]
-            term.see_teacher([modules.get(paths.get(tap, "")) for tap in route_t])
+            # before its activation a tap still is of its stage, whose last normalisation makes it
+            term.see_teacher([modules.get(paths.get(tap.removesuffix(BEFORE), "")) for tap in route_t])
             term.build([taps_s[tap] for tap in route_s], [taps_t[tap] for tap in route_t])
             term.to(device)
         self._share_paraphrasers()

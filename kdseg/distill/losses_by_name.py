@@ -27,6 +27,7 @@ LOSSES: Registry[type[DistillationLoss]] = Registry(
     "kdseg.losses",
     {
         "logits": losses.LogitsLoss,
+        "soft_labels": losses.SoftLabelLoss,
         "feature_similarity": losses.FeatureSimilarityLoss,
         "adversarial_similarity": losses.AdversarialSimilarityLoss,
         "fitnet": losses.FitNetLoss,

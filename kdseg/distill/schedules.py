@@ -25,7 +25,7 @@ class Schedule:
 
     Args:
         kind: one of the above.
-        steps: None: all steps of the training.
+        steps: a whole number of them, or a share of all steps of the training (0.5: until half time).
 
     Example:
         >>> [Schedule("ramp", 4).factor(step, total=100) for step in (0, 1, 4, 9)]
@@ -33,11 +33,11 @@ class Schedule:
     """
 
     kind: ScheduleKind = "constant"
-    steps: int | None = None
+    steps: int | float = 1.0
 
     def factor(self, step: int, total: int) -> float:
         """The factor at a step, counted from 0, of a training of ``total`` steps."""
-        share = step / max(1, self.steps or total)
+        share = step / max(1, self.steps * total if isinstance(self.steps, float) else self.steps)
         if self.kind == "ramp":
             return min(1.0, share)
         if self.kind == "decay":
@@ -49,14 +49,14 @@ CONSTANT = Schedule()
 
 
 def read_schedule(value: Any, where: str = "schedule") -> Schedule:
-    """The schedule that a configuration writes as ``"ramp"``, or as ``{"ramp": 500}`` with its number of steps.
+    """The schedule that a configuration writes as ``"ramp"``, ``{"ramp": 500}`` or ``{"ramp": 0.5}``.
 
     Args:
-        value: a kind, or one kind and its steps.
+        value: a kind, or one kind and its number of steps, or their share of the training.
         where: what an error message calls the setting.
 
     Raises:
-        UserError: for an unknown kind, with the near name, and for steps that are no whole number above 0.
+        UserError: for an unknown kind, with the near name, and for steps that are neither a whole number nor a share.
 
     Example:
         >>> read_schedule({"tenfold_decay": 200}).factor(200, total=1000)
@@ -65,17 +65,18 @@ def read_schedule(value: Any, where: str = "schedule") -> Schedule:
     if isinstance(value, Schedule):
         return value
     kinds = get_args(ScheduleKind)
-    form = 'write "ramp", or {"ramp": 500} for 500 steps'
+    form = 'write "ramp", {"ramp": 500} for 500 steps, or {"ramp": 0.5} for half of the training'
     if isinstance(value, Mapping) and len(value) == 1:
         ((kind, steps),) = value.items()
     elif isinstance(value, str):
-        kind, steps = value, None
+        kind, steps = value, 1.0
     else:
         raise UserError(where, found=repr(value), expected=f"one of {', '.join(kinds)}", fix=form)
     if kind not in kinds:
         raise UserError(
             where, found=repr(kind), expected=f"one of {', '.join(kinds)}", fix=suggestion(str(kind), kinds)
         )
-    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
-        raise UserError(where, found=repr(steps), expected="a whole number of steps, 1 or more", fix=form)
+    whole = isinstance(steps, int) and not isinstance(steps, bool) and steps >= 1
+    if not whole and not (isinstance(steps, float) and 0 < steps <= 1):
+        raise UserError(where, found=repr(steps), expected="a whole number of steps, or a share of all", fix=form)
     return Schedule(cast(ScheduleKind, kind), steps)

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from kdseg.errors import UserError, suggestion
-from kdseg.networks.taps import find_taps
+from kdseg.networks.taps import before_activation, find_taps
 
-__all__ = ["IMAGE", "LOGITS", "TapRecorder", "tap_paths"]
+__all__ = ["BEFORE", "IMAGE", "LOGITS", "TapRecorder", "tap_paths"]
 
 IMAGE = "image"
 """The tap that is no feature: what the network was given, for losses that look at the image too."""
@@ -19,9 +19,15 @@ IMAGE = "image"
 LOGITS = "logits"
 """The tap that every network has: its output."""
 
+BEFORE = ":pre"
+"""At the end of a tap's name: before the activation."""
+
 
 def tap_paths(network: nn.Module, named: Mapping[str, str] | None = None) -> dict[str, str]:
     """Semantic tap name → module path for ``network``: what is known of its class, completed by the user's names.
+
+    Two kinds are added: every tap before its activation, as ``enc3:pre`` (the same as ``enc3`` where no activation is
+    seen), and ``up3`` where there is only a ``dec3``.
 
     Args:
         network: any network.
@@ -32,10 +38,12 @@ def tap_paths(network: nn.Module, named: Mapping[str, str] | None = None) -> dic
         UserError: when a path leads nowhere; the near paths are told.
 
     Example:
-        >>> tap_paths(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU()), {"enc1": "0"})
-        {'enc1': '0'}
+        >>> tap_paths(nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU()), {"enc1": "1"})
+        {'enc1': '1', 'enc1:pre': '1:in'}
     """
-    paths = {**find_taps(network), **(named or {})}
+    named = named or {}
+    known = {tap: path for tap, path in find_taps(network).items() if tap.removesuffix(BEFORE) not in named}
+    paths = {**known, **named}
     modules = dict(network.named_modules())
     for tap, path in paths.items():
         if path.removesuffix(":in") not in modules:
@@ -45,14 +53,19 @@ def tap_paths(network: nn.Module, named: Mapping[str, str] | None = None) -> dic
                 expected="a path as named_modules() gives it",
                 fix=suggestion(path.removesuffix(":in"), [name for name in modules if name][:2000]),
             )
+    for tap in [tap for tap in paths if tap.startswith("dec") and ":" not in tap]:
+        paths.setdefault(tap.replace("dec", "up"), paths[tap])
+    for tap in [tap for tap in paths if ":" not in tap]:
+        paths.setdefault(tap + BEFORE, before_activation(network, paths[tap]))
     return paths
 
 
 class TapRecorder(nn.Module):
     """Runs ``network`` and returns ``(logits, taps)``; hooks do the gathering and are made here, once.
 
-    Hooks that exist before ``torch.compile`` are compiled with the network, later ones are not seen. The recorder holds
-    nothing after a forward. :meth:`remove` takes the hooks out again.
+    Hooks that exist before ``torch.compile`` are compiled with the network, later ones are not seen. Of a module that
+    runs more than once the last run counts. The recorder holds nothing after a forward. :meth:`remove` takes the hooks
+    out again.
 
     Args:
         network: returns logits ``BKH[WD]``, or a list or tuple whose first item they are (deep supervision).
@@ -113,4 +126,5 @@ def _keep_output(seen: dict[str, Tensor], tap: str, module: nn.Module, inputs: A
 
 
 def _keep_input(seen: dict[str, Tensor], tap: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-    seen[tap] = inputs[0]
+    # an activation in place would change what was seen
+    seen[tap] = inputs[0].clone() if getattr(module, "inplace", False) else inputs[0]

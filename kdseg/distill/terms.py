@@ -23,14 +23,14 @@ class Term:
         loss: a name of :data:`kdseg.distill.methods.LOSSES`.
         taps: the taps that the loss reads, in its order. ``{level}`` stands for every level at which both networks have
             all taps of the list: ``("enc{level}", "dec{level}")`` becomes ``enc1, dec1, enc2, dec2, …``.
-            ``{deepest}`` stands for the last of these levels only: ``("enc{deepest}",)`` is the deepest encoder level
-            that both networks have.
-        weight: factor of the term in the total loss; 0 leaves the term out.
+            ``{deeper}`` leaves out full resolution, ``{deepest}`` all levels but the last; ``{finest}`` is each
+            network's own first level: ``dec{finest}`` is its last feature map before the classifier.
+        weight: factor of the term in the total loss where ``share`` does not find it; 0 leaves the term out.
         teacher_taps: the teacher's taps where they differ from the student's.
         settings: further arguments of the loss.
         schedule: how the weight changes over the training.
-        share: the weight is not given but found: such that the term starts at this share of the supervised loss; see
-            :class:`kdseg.handlers.TermWeights`, which does both.
+        share: the weight is found such that the term's gradient is this share of the supervised loss's, by
+            :class:`kdseg.handlers.TermWeights`; None: ``weight`` it is.
     """
 
     loss: str
@@ -40,6 +40,9 @@ class Term:
     settings: Mapping[str, Any] = field(default_factory=dict)
     schedule: Schedule = CONSTANT
     share: float | None = None
+
+
+PATTERNS = ("{level}", "{deeper}", "{deepest}", "{finest}")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Method:
 
 
 def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The taps of a term for two networks, ``{level}`` and ``{deepest}`` written out.
+    """The taps of a term for two networks, ``{level}`` and its like written out.
 
     Args:
         term: the term.
@@ -78,33 +81,56 @@ def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> t
     if len(patterns_s) != len(patterns_t):
         found = f"{len(patterns_s)} for the student, {len(patterns_t)} for the teacher"
         raise UserError("taps of a term", found=found, expected="as many for both", fix="name them in pairs")
+    has_s, has_t = set(student), set(teacher)
+    patterns_s, patterns_t = _finest(patterns_s, has_s), _finest(patterns_t, has_t)
     patterns = (*patterns_s, *patterns_t)
     if not any(_is_pattern(pattern) for pattern in patterns):
         return list(patterns_s), list(patterns_t)
-    has_s, has_t = set(student), set(teacher)
-    numbers = sorted({int(digits) for tap in (*has_s, *has_t) for digits in re.findall(r"\d+$", tap)})
     levels = [
         number
-        for number in numbers
+        for number in _numbers(has_s | has_t)
         if all(_at(p, number) in has_s for p in patterns_s if _is_pattern(p))
         and all(_at(p, number) in has_t for p in patterns_t if _is_pattern(p))
     ]
     if not levels:
-        raise UserError(
-            f"taps {', '.join(patterns_s)}",
-            found=f"no level that both networks have (student: {', '.join(sorted(has_s)) or 'none'}; "
-            f"teacher: {', '.join(sorted(has_t)) or 'none'})",
-            expected="at least one common level",
-            fix="name the networks' modules in student_taps and teacher_taps",
-        )
-    if not any("{level}" in pattern for pattern in patterns):
+        raise _no_level(patterns_s, has_s, has_t)
+    if any("{deeper}" in pattern for pattern in patterns):
+        levels = [number for number in levels if number > 1] or levels
+    elif not any("{level}" in pattern for pattern in patterns):
         levels = levels[-1:]
     return [_at(p, n) for n in levels for p in patterns_s], [_at(p, n) for n in levels for p in patterns_t]
 
 
+def _finest(patterns: tuple[str, ...], has: set[str]) -> tuple[str, ...]:
+    """``{finest}`` written out: the first level at which the network has all taps that ask for it."""
+    finest = [pattern for pattern in patterns if "{finest}" in pattern]
+    if not finest:
+        return patterns
+    level = next((n for n in _numbers(has) if all(_at(p, n) in has for p in finest)), None)
+    if level is None:
+        raise _no_level(patterns, has, has)
+    return tuple(_at(p, level) if p in finest else p for p in patterns)
+
+
+def _numbers(taps: set[str]) -> list[int]:
+    return sorted({int(digits) for tap in taps for digits in re.findall(r"\d+$", tap)})
+
+
+def _no_level(patterns: tuple[str, ...], student: set[str], teacher: set[str]) -> UserError:
+    return UserError(
+        f"taps {', '.join(patterns)}",
+        found=f"no level that both networks have (student: {', '.join(sorted(student)) or 'none'}; "
+        f"teacher: {', '.join(sorted(teacher)) or 'none'})",
+        expected="at least one common level",
+        fix="name the networks' modules in student_taps and teacher_taps",
+    )
+
+
 def _is_pattern(tap: str) -> bool:
-    return "{level}" in tap or "{deepest}" in tap
+    return any(pattern in tap for pattern in PATTERNS)
 
 
-def _at(pattern: str, level: int) -> str:
-    return pattern.replace("{level}", str(level)).replace("{deepest}", str(level))
+def _at(tap: str, level: int) -> str:
+    for pattern in PATTERNS:
+        tap = tap.replace(pattern, str(level))
+    return tap

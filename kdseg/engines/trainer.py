@@ -74,11 +74,14 @@ class DistillationTrainer(SupervisedTrainer):
             teacher_taps = self.distiller.teacher.taps(image)
             logits, values = self.inferer(image, self.network, teacher_taps, label)
             output[Keys.PRED] = logits
-            self.fire_event(IterationEvents.FORWARD_COMPLETED)
             supervised = self.loss_function(logits, label).mean()
+        output[TERMS] = {"supervised": supervised, **values}
+        # the terms' weights may follow from their gradients: the parts have their graphs until here
+        self.fire_event(IterationEvents.FORWARD_COMPLETED)
         loss = supervised + self.distiller.total(values)
         output[Keys.LOSS] = loss
-        output[TERMS] = {"supervised": supervised.detach(), **{name: value.detach() for name, value in values.items()}}
+        parts = output[TERMS].items()
+        output[TERMS] = {name: part.detach() if isinstance(part, Tensor) else part for name, part in parts}
         self.fire_event(IterationEvents.LOSS_COMPLETED)
         scaler = self.scaler if self.amp and self.state.device.type == "cuda" else None
         (loss if scaler is None else scaler.scale(loss)).backward()

@@ -136,7 +136,7 @@ def _relative_error(relation: _Relation, student: list[Tensor], teacher: list[Te
 def _relations() -> list[_Relation]:
     return [
         _Relation("affinity", partial(relation_distance, cosine=True), _dense_affinity),
-        _Relation("adaptive affinity", lambda s, t: adaptive_affinity(s, t, _classes(s)), _dense_adaptive_affinity),
+        _Relation("adaptive affinity", lambda s, t: adaptive_affinity(s, t, _membership(s)), _dense_adaptive_affinity),
         _Relation("coco", partial(cross_relation_distance, cosine=True), _dense_crossed, taps=2),
         _Relation("nst", texture_distance, _dense_texture),
         _Relation("gram spatial", lambda s, t: gram_distance(s, t, "spatial"), _dense_gram_spatial, same_width=True),
@@ -146,13 +146,13 @@ def _relations() -> list[_Relation]:
     ]
 
 
-def _classes(features: Tensor) -> Tensor:
-    """A round foreground in the middle, as lesions and vessels are: ``BN``."""
+def _membership(features: Tensor) -> Tensor:
+    """A round foreground in the middle, as lesions and vessels are: ``B2N``, background and foreground."""
     axes = [torch.linspace(-1, 1, size) for size in features.shape[2:]]
     grid = torch.meshgrid(*axes, indexing="ij")
     inside = sum(axis.square() for axis in grid) < 0.3
     assert isinstance(inside, Tensor)
-    return inside.long().flatten().expand(len(features), -1)
+    return torch.stack([~inside, inside]).float().flatten(1).expand(len(features), -1, -1)
 
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -166,8 +166,8 @@ def _dense_affinity(student: Tensor, teacher: Tensor) -> Tensor:
 
 def _dense_adaptive_affinity(student: Tensor, teacher: Tensor) -> Tensor:
     squares = (_cosines(student, student) - _cosines(teacher, teacher)).square()
-    classes = _classes(student)
-    same = (classes.unsqueeze(1) == classes.unsqueeze(2)).to(squares)
+    membership = _membership(student).to(squares)
+    same = membership.transpose(1, 2) @ membership
     share = same.mean((1, 2))
     within = (squares * same).sum((1, 2)) / same.sum((1, 2))
     between = (squares * (1 - same)).sum((1, 2)) / (1 - same).sum((1, 2))
@@ -186,12 +186,14 @@ def _dense_texture(student: Tensor, teacher: Tensor) -> Tensor:
 
 def _dense_gram_spatial(student: Tensor, teacher: Tensor) -> Tensor:
     s, t = student.flatten(2), teacher.flatten(2)
-    return ((s.transpose(1, 2) @ s - t.transpose(1, 2) @ t) / s.shape[1]).square().mean()
+    grams = s.transpose(1, 2) @ s, t.transpose(1, 2) @ t
+    return ((grams[0] - grams[1]).square().sum((1, 2)) / grams[1].square().sum((1, 2))).mean()
 
 
 def _dense_gram(student: Tensor, teacher: Tensor) -> Tensor:
     s, t = student.flatten(2), teacher.flatten(2)
-    return ((s @ s.transpose(1, 2) - t @ t.transpose(1, 2)) / (s.shape[1] * s.shape[2])).square().mean()
+    grams = s @ s.transpose(1, 2), t @ t.transpose(1, 2)
+    return ((grams[0] - grams[1]).square().sum((1, 2)) / grams[1].square().sum((1, 2))).mean()
 
 
 def _flow(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor) -> Tensor:
@@ -209,4 +211,4 @@ def _dense_flow(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teach
 
 def _dense_batch(student: Tensor, teacher: Tensor) -> Tensor:
     rows = [F.normalize(f.flatten(1) @ f.flatten(1).T, dim=1) for f in (student, teacher)]
-    return (rows[0] - rows[1]).square().mean()
+    return (rows[0] - rows[1]).square().sum(1).mean()

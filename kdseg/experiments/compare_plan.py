@@ -26,7 +26,7 @@ OF_THE_ARM = (
     "weight_decay",
     "discriminator_learning_rate",
     "gradient_limit",
-    "share_steps",
+    "balance",
     "paraphraser_steps",
     "optimizer",
     "lr_scheduler",

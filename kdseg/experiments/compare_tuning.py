@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdseg.distill import build_method
+from kdseg.distill import LOSSES, build_method
 from kdseg.errors import UserError
 from kdseg.experiments.compare_engines import Engine, train_here
 from kdseg.experiments.compare_plan import Cell, groups
@@ -133,7 +133,11 @@ def _suggested(study: Study, cell: Cell, number: int) -> dict[str, Any]:
     if number == 0:
         study.enqueue_trial(defaults)
     trial = study.ask()
-    return {name: trial.suggest_float(name, value / WIDTH, value * WIDTH, log=True) for name, value in defaults.items()}
+    most = _most(cell)
+    return {
+        name: trial.suggest_float(name, value / WIDTH, min(value * WIDTH, most.get(name, value * WIDTH)), log=True)
+        for name, value in defaults.items()
+    }
 
 
 def _defaults(cell: Cell) -> dict[str, float]:
@@ -142,6 +146,12 @@ def _defaults(cell: Cell) -> dict[str, float]:
         return {"learning_rate": float(cell.settings["learning_rate"])}
     terms = build_method(cell.settings["method"], cell.settings.get("method_args")).terms
     return {name: float(term.share or term.weight) for name, term in terms.items()}
+
+
+def _most(cell: Cell) -> dict[str, float]:
+    """The largest weight of the terms that have one."""
+    terms = {} if cell.arm == ALONE else build_method(cell.settings["method"]).terms
+    return {name: LOSSES[term.loss].largest_weight for name, term in terms.items()}
 
 
 def _settings(cell: Cell, values: Mapping[str, float], fixed: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Ignite handlers: all that happens around the training step."""
 
-from kdseg.handlers.balance import DominanceWatch, TermWeights
+from kdseg.handlers.balance import TermWeights
 from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_pictures import CasePictures
 from kdseg.handlers.case_table import CaseTable, log_summary
@@ -21,7 +21,6 @@ __all__ = [
     "CasePictures",
     "CaseTable",
     "DiscriminatorStep",
-    "DominanceWatch",
     "EpochLog",
     "GradientClipping",
     "History",

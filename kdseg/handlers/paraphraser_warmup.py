@@ -103,7 +103,7 @@ class ParaphraserWarmup:
             paraphraser.reset_parameters()
         modules.requires_grad_(True)
         # the taps are called by name; a group's name says the tap and the widths
-        taps_of = {name: name.split(":")[0] for name in paraphrasers}
+        taps_of = {name: name.rsplit(":", 2)[0] for name in paraphrasers}
         batches = _labelled_taps(trainer)
         first = next(batches)
         scale = {name: _root_mean_square(first[tap]) for name, tap in taps_of.items()}

@@ -13,7 +13,7 @@ from kdseg.losses.gram import FlowLoss, GramLoss, TextureLoss
 from kdseg.losses.graph_flow import GraphAdversarialLoss, GraphEdgeLoss, GraphVertexLoss
 from kdseg.losses.ifvd import ClassVariationLoss
 from kdseg.losses.lightvessel import AdversarialSimilarityLoss, FeatureSimilarityLoss
-from kdseg.losses.logits import LogitsLoss, logits_distillation
+from kdseg.losses.logits import LogitsLoss, SoftLabelLoss, logits_distillation
 from kdseg.losses.ofd import OverhaulLoss
 from kdseg.losses.overlap import OverlapLoss
 from kdseg.losses.rkd import RelationalLoss
@@ -53,6 +53,7 @@ __all__ = [
     "RegionAffinityLoss",
     "RelationalLoss",
     "SegmentationLoss",
+    "SoftLabelLoss",
     "SpatialGraphLoss",
     "TextureLoss",
     "VariationalInformationLoss",

@@ -25,12 +25,10 @@ def critic(discriminator: nn.Module, pair: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """``mean (‖∇ ΣD(x)‖ − 1)²`` at random points x between real and fake, one per image (arXiv 1704.00028, eq. 3).
+    """``mean (‖∇ D̄(x)‖ − 1)²`` at random points x between real and fake, one per image (arXiv 1704.00028, eq. 3).
 
-    ΣD is the sum over an image's map of scores, as in the published code of SKDS, whose criteria Graph Flow uses. The
-    critic's loss is the mean, so its gradient shrinks with the number of patches, as that of a loss averaged over
-    voxels does. With the mean in both places the adversarial gradient has length 1 at any size, tens of times the
-    supervised one.
+    D̄ is the mean over an image's map of scores, as in the terms of both players. With the sum here, as in the published
+    code of SKDS, whose criteria Graph Flow uses, the student's gradient is divided by the number of patches.
 
     Args:
         discriminator: maps ``BCH[WD]`` to scores ``B…``.
@@ -45,7 +43,8 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Te
     """
     share = torch.rand([len(real), *[1] * (real.ndim - 1)], device=real.device, dtype=real.dtype)
     between = (share * real + (1 - share) * fake).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(discriminator, between).sum(), between, create_graph=True)
+    scores = critic(discriminator, between).flatten(1).mean(1).sum()
+    (gradient,) = torch.autograd.grad(scores, between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 

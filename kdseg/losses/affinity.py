@@ -15,8 +15,11 @@ from kdseg.losses.relations import class_relation_distance
 
 __all__ = ["AdaptiveAffinityLoss", "AffinityFieldLoss", "adaptive_affinity"]
 
+TINY = 1e-6
+"""Pairs below this are rounding: an image has none."""
 
-def adaptive_affinity(student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+
+def adaptive_affinity(student: Tensor, teacher: Tensor, membership: Tensor) -> Tensor:
     r"""``w₊ · mean_{same class} (a_S − a_T)² + w₋ · mean_{other class} (a_S − a_T)²`` over all pairs of positions.
 
     ``a`` is the cosine of the feature vectors of two positions. The weights balance the two kinds of pairs: ``w₊`` is
@@ -25,17 +28,17 @@ def adaptive_affinity(student: Tensor, teacher: Tensor, classes: Tensor) -> Tens
     Args:
         student: ``BC_sH[WD]``.
         teacher: ``BC_tH[WD]``, the same number N of positions.
-        classes: ``BN``, −1 where a position does not count; an image without any counts as 0.
+        membership: ``BKN``, see :func:`kdseg.losses.base.class_membership`; an image without any counts as 0.
 
     Example:
         >>> f = torch.randn(1, 3, 4, 4)
-        >>> adaptive_affinity(f, 2 * f, torch.randint(0, 2, (1, 16))).item() < 1e-12
+        >>> adaptive_affinity(f, 2 * f, torch.rand(1, 2, 16)).item() < 1e-12
         True
     """
-    within, between, pairs_within, pairs_between = class_relation_distance(student, teacher, classes)
-    pairs = (pairs_within + pairs_between).clamp_min(1)
-    share_within, share_between = pairs_within / pairs, pairs_between / pairs
-    loss = share_between * within / pairs_within.clamp_min(1) + share_within * between / pairs_between.clamp_min(1)
+    within, between, pairs_within, pairs_between = class_relation_distance(student, teacher, membership)
+    pairs = (pairs_within + pairs_between).clamp_min(TINY)
+    mean_within, mean_between = within / pairs_within.clamp_min(TINY), between / pairs_between.clamp_min(TINY)
+    loss = pairs_between / pairs * mean_within + pairs_within / pairs * mean_between
     return loss.mean().to(student.dtype)
 
 
@@ -45,8 +48,8 @@ class AdaptiveAffinityLoss(ClassRelationLoss):
     An image with a single class has no pairs of different classes, and the weights make the term 0 there.
     """
 
-    def distance(self, student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
-        return adaptive_affinity(student, teacher, classes)
+    def distance(self, student: Tensor, teacher: Tensor, membership: Tensor) -> Tensor:
+        return adaptive_affinity(student, teacher, membership)
 
 
 class AffinityFieldLoss(DistillationLoss):
@@ -61,20 +64,16 @@ class AffinityFieldLoss(DistillationLoss):
     Args:
         half_sizes: the half-sizes s; the largest must be smaller than the image.
         margin: of D at edges.
-        decay_steps: multiply by ``10^(−step / decay_steps)``, step being the training calls so far; 0: no decay.
         head: "softmax" or "sigmoid".
     """
 
     needs_labels = True
     zero_when_equal = False
 
-    steps: Tensor
-
     def __init__(
         self,
         half_sizes: Sequence[int] = (1, 2, 3),
         margin: float = 3.0,
-        decay_steps: int = 0,
         head: Head = "softmax",
     ) -> None:
         super().__init__(head)
@@ -83,8 +82,6 @@ class AffinityFieldLoss(DistillationLoss):
             raise UserError("half_sizes", found=str(list(half_sizes)), expected="whole numbers from 1 on", fix=fix)
         self.half_sizes = tuple(half_sizes)
         self.margin = margin
-        self.decay_steps = decay_steps
-        self.register_buffer("steps", torch.zeros(()))
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
         sizes, smallest = len(self.half_sizes), min(student[0].shape[2:])
@@ -102,12 +99,7 @@ class AffinityFieldLoss(DistillationLoss):
         edge, other = self._sums(probabilities(logits, self.head), truth, valid)
         weights_edge = _Ascent.apply(self.edge_weights).softmax(1)
         weights_other = _Ascent.apply(self.other_weights).softmax(1)
-        loss = (weights_edge * edge + weights_other * other).sum(1).mean()
-        if self.decay_steps:
-            loss = loss * 10 ** (-self.steps / self.decay_steps).to(loss)
-            if self.training:
-                self.steps += 1
-        return loss
+        return (weights_edge * edge + weights_other * other).sum(1).mean()
 
     # a loop over up to 3 × 26 directions: compiling it costs far more than it gives
     @torch.compiler.disable

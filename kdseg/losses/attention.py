@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdseg.losses.base import DistillationLoss, resize
+from kdseg.losses.base import TapwiseLoss, resize
 
 __all__ = ["AttentionLoss", "attention_map"]
 
@@ -36,7 +36,7 @@ def attention_map(features: Tensor, size: Sequence[int], power: int = 2) -> Tens
     return F.normalize(activity.flatten(1), dim=1)
 
 
-class AttentionLoss(DistillationLoss):
+class AttentionLoss(TapwiseLoss):
     """``mean (Q_S − Q_T)²`` of the attention maps ``Q = n(flatten(mean_c F²))``, summed over the taps.
 
     Source: the authors' code. The teacher's map is resized where the sizes differ (our addition).
@@ -47,9 +47,8 @@ class AttentionLoss(DistillationLoss):
         0.0
     """
 
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for features, target in zip(student, teacher, strict=True):
-            size = features.shape[2:]
-            total = total + F.mse_loss(attention_map(features, size), attention_map(target, size))
-        return total
+    resized = False
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        size = student.shape[2:]
+        return F.mse_loss(attention_map(student, size), attention_map(teacher, size))

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
+from kdseg.losses.adapters import Adapter, channel_adapters
 
 __all__ = [
     "IGNORED",
     "ClassRelationLoss",
     "DistillationLoss",
     "Head",
+    "TapwiseLoss",
+    "areas",
+    "class_membership",
+    "class_regions",
+    "cross_entropy",
     "masked_mean",
     "one_hot_label",
-    "position_classes",
+    "pooled",
     "probabilities",
     "resize",
-    "resize_label",
 ]
 
 Head = Literal["softmax", "sigmoid"]
@@ -40,6 +46,7 @@ class DistillationLoss(nn.Module):
     - ``zero_when_equal``: the smallest value is 0, and taken where the student equals the teacher;
     - ``batch_invariant``: a batch in which every image comes twice has the same value (means over images, not sums or
       relations between images);
+    - ``largest_weight``: above it the term makes no sense; its weight is then not a share of the gradient either;
     - ``extra_parts``: what it brings along beside the two networks, for the table of methods.
 
     Parts whose shape depends on the taps (adapters, discriminators) are made in :meth:`build`, from one probe forward.
@@ -52,6 +59,7 @@ class DistillationLoss(nn.Module):
     smallest_batch: int = 1
     zero_when_equal: bool = True
     batch_invariant: bool = True
+    largest_weight: float = math.inf
     extra_parts: tuple[str, ...] = ()
 
     def __init__(self, head: Head = "softmax") -> None:
@@ -127,13 +135,6 @@ def resize(features: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(features, size=tuple(size), mode=mode, align_corners=False)
 
 
-def resize_label(label: Tensor, size: Sequence[int]) -> Tensor:
-    """Nearest-neighbour resizing of a label map ``B?H[WD]`` to the spatial ``size``."""
-    if tuple(label.shape[2:]) == tuple(size):
-        return label
-    return F.interpolate(label.float(), size=tuple(size), mode="nearest").to(label.dtype)
-
-
 def one_hot_label(label: Tensor, classes: int, head: Head) -> tuple[Tensor, Tensor]:
     """Turn a label into ``BKH[WD]`` floats and the mask ``B1H[WD]`` of voxels that count.
 
@@ -166,33 +167,115 @@ def one_hot_label(label: Tensor, classes: int, head: Head) -> tuple[Tensor, Tens
     return ((clean == numbers) & valid).float(), valid.float()
 
 
-def position_classes(label: Tensor, size: Sequence[int], head: Head) -> Tensor:
-    """Which positions of a tap are of one class: ``BN`` numbers 0, 1, …, and −1 where the label is 255.
+def cross_entropy(logits: Tensor, target: Tensor, head: Head) -> Tensor:
+    """Cross-entropy of every voxel with target probabilities ``BKH[WD]``: ``B1H[WD]``, ``BKH[WD]`` for "sigmoid"."""
+    if head == "softmax":
+        return -(F.log_softmax(logits, 1) * target).sum(1, keepdim=True)
+    return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
+
+
+def class_regions(label: Tensor, regions: int, head: Head) -> Tensor:
+    """Which voxels belong to which region, ``BRH[WD]`` floats: the classes of a softmax head; for a sigmoid head the
+    channels, and last what none of them covers.
 
     Args:
-        label: ``B1H[WD]`` class numbers (softmax) or ``BKH[WD]`` binary maps (sigmoid), 255 where ignored. Two
-            positions of a sigmoid label are of one class where all channels agree; the numbers hold within the batch.
-        size: spatial size of the tap; the label is resized to it, nearest neighbour.
+        label: see :func:`one_hot_label`.
+        regions: R, the number of classes, or of channels and one more.
+        head: see :class:`DistillationLoss`.
+    """
+    if head == "softmax":
+        return one_hot_label(label, regions, head)[0]
+    covered, valid = one_hot_label(label, regions - 1, head)
+    return torch.cat([covered, valid - covered.amax(1, keepdim=True)], 1)
+
+
+def class_membership(label: Tensor, size: Sequence[int], head: Head) -> Tensor:
+    """How much of each position of a tap belongs to each class, by area: ``BKN``.
+
+    The sum over the classes is the share of the position whose label is not 255. A vessel that covers an eighth of a
+    position belongs to it by an eighth, where the nearest voxel would lose it seven times of eight.
+
+    Args:
+        label: ``B1H[WD]`` class numbers (softmax) or ``BKH[WD]`` binary maps (sigmoid), 255 where ignored. With a
+            sigmoid label a class is a combination of the channels; the numbers hold within the batch.
+        size: spatial size of the tap.
         head: see :class:`DistillationLoss`.
 
     Example:
-        >>> position_classes(torch.tensor([[[0, 1, 255, 1]], [[0, 0, 0, 0]]]), (4,), "softmax").tolist()
-        [[0, 1, -1, 1], [0, 0, 0, 0]]
+        >>> class_membership(torch.tensor([[[0, 1, 255, 1]]]), (2,), "softmax").tolist()
+        [[[0.5, 0.0], [0.5, 0.5]]]
     """
-    label = resize_label(label, size).flatten(2).long()
-    valid = (label != IGNORED).all(1)
+    valid = (label != IGNORED).all(1, keepdim=True)
     if head == "softmax":
-        classes = label[:, 0]
+        numbers = torch.where(valid, label, 0)
     else:
-        codes = (label.clamp(0, 1) << torch.arange(label.shape[1], device=label.device).unsqueeze(1)).sum(1)
-        classes = codes.unique(return_inverse=True)[1]
-    return torch.where(valid, classes, -1)
+        bits = torch.arange(label.shape[1], device=label.device).view(1, -1, *[1] * (label.ndim - 2))
+        numbers = (torch.where(valid, label, 0).long().clamp(0, 1) << bits).sum(1, keepdim=True)
+        numbers = numbers.unique(return_inverse=True)[1]
+    member = torch.cat([numbers == number for number in range(int(numbers.max()) + 1)], 1) & valid
+    return areas(member.float(), size).flatten(2)
+
+
+def areas(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """``BCH[WD]`` maps at another spatial size: the mean over what each position covers."""
+    return maps if tuple(maps.shape[2:]) == tuple(size) else F.interpolate(maps, size=tuple(size), mode="area")
+
+
+def pooled(tap: Tensor, positions: int) -> Tensor:
+    """``BCH[WD]`` mean-pooled to ``positions`` positions at most.
+
+    Example:
+        >>> pooled(torch.zeros(1, 2, 8, 8), 20).shape
+        torch.Size([1, 2, 4, 4])
+    """
+    factor = 1
+    while math.prod(max(1, side // factor) for side in tap.shape[2:]) > positions:
+        factor += 1
+    return areas(tap, [max(1, side // factor) for side in tap.shape[2:]])
+
+
+class TapwiseLoss(DistillationLoss):
+    """A term that compares tap by tap: the sum of :meth:`distance` over its taps.
+
+    Subclasses say with class attributes what happens to the taps before:
+
+    - ``adapter``: which adapter brings the student's taps to the teacher's widths where they differ; None for none;
+    - ``resized``: a teacher's tap of another size is resized to the student's.
+
+    With ``positions``, which a subclass may take as a setting, larger maps are mean-pooled to so many positions first.
+    """
+
+    adapter: ClassVar[Adapter | None] = None
+    resized: ClassVar[bool] = True
+    positions: int | None = None
+
+    def __init__(self, head: Head = "softmax") -> None:
+        super().__init__(head)
+        self.adapters = nn.ModuleList()
+
+    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        if self.adapter is not None:
+            self.adapters = channel_adapters(student, teacher, self.adapter)
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """The value of one tap."""
+        raise NotImplementedError
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        if self.positions is not None:
+            student = [pooled(tap, self.positions) for tap in student]
+            teacher = [areas(tap, own.shape[2:]) for own, tap in zip(student, teacher, strict=True)]
+        if self.adapter is not None:
+            student = [adapter(tap) for adapter, tap in zip(self.adapters, student, strict=True)]
+        if self.resized:
+            teacher = [resize(tap, own.shape[2:]) for own, tap in zip(student, teacher, strict=True)]
+        return torch.stack([self.distance(own, tap) for own, tap in zip(student, teacher, strict=True)]).sum()
 
 
 class ClassRelationLoss(DistillationLoss):
     """A term over the positions of a tap and their classes, :meth:`distance`, summed over the taps.
 
-    The label comes to each tap's size; a teacher's tap of another size is resized to the student's.
+    The label comes to each tap's size by area; a teacher's tap of another size is resized to the student's.
 
     Args:
         head: with "sigmoid", two positions are of one class where all channels of the label agree.
@@ -200,8 +283,8 @@ class ClassRelationLoss(DistillationLoss):
 
     needs_labels = True
 
-    def distance(self, student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
-        """The value of one tap, both ``BCH[WD]``, with the positions' classes ``BN``, −1 where ignored."""
+    def distance(self, student: Tensor, teacher: Tensor, membership: Tensor) -> Tensor:
+        """The value of one tap, both ``BCH[WD]``, with the positions' :func:`class_membership` ``BKN``."""
         raise NotImplementedError
 
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
@@ -209,7 +292,7 @@ class ClassRelationLoss(DistillationLoss):
         values = []
         for tap_s, tap_t in zip(student, teacher, strict=True):
             size = tap_s.shape[2:]
-            values.append(self.distance(tap_s, resize(tap_t, size), position_classes(label, size, self.head)))
+            values.append(self.distance(tap_s, resize(tap_t, size), class_membership(label, size, self.head)))
         return torch.stack(values).sum()
 
 

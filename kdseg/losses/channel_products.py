@@ -27,8 +27,7 @@ _KEPT_BYTES = 2**24
 def channel_products(
     features: Sequence[Tensor],
     cosine: bool = False,
-    classes: Tensor | None = None,
-    number_of_classes: int = 1,
+    membership: Tensor | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """``F Fᵀ`` of the stacked features, ``B × C × C`` in float64 with C the sum of the channels.
@@ -36,17 +35,16 @@ def channel_products(
     Args:
         features: each ``BC_iH[WD]`` with the same B and number N of positions.
         cosine: first divide each feature vector by its length, position by position, each of the features on its own.
-        classes: ``BN`` class number of each position, −1 where the position does not count; the result is then
-            ``B × K × C × C``, one product per class.
-        number_of_classes: K.
+        membership: ``BKN``, the weight of each position in each of K classes; the result is then ``B × K × C × C``, one
+            weighted product ``F diag(m) Fᵀ`` per class.
         dtype: in which a few positions at a time are multiplied; their sum is always float64.
 
     Example:
         >>> channel_products([torch.ones(1, 1, 2, 3), 2 * torch.ones(1, 1, 2, 3)])[0].tolist()
         [[6.0, 12.0], [12.0, 24.0]]
     """
-    products = _products(dtype, cosine, classes, number_of_classes, *(_positions(f) for f in features))
-    return products[:, 0] if classes is None else products
+    products = _products(dtype, cosine, membership, *(_positions(f) for f in features))
+    return products[:, 0] if membership is None else products
 
 
 def _positions(features: Tensor) -> Tensor:
@@ -57,32 +55,30 @@ def _positions(features: Tensor) -> Tensor:
 
 
 @torch.compiler.disable
-def _products(dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor) -> Tensor:
-    return _ChannelProducts.apply(dtype, cosine, classes, number, *features)
+def _products(dtype: torch.dtype, cosine: bool, membership: Tensor | None, *features: Tensor) -> Tensor:
+    return _ChannelProducts.apply(dtype, cosine, membership, *features)
 
 
 class _ChannelProducts(torch.autograd.Function):
     """``X Xᵀ`` chunk by chunk; the gradient is ``(G + Gᵀ) X``, chunk by chunk."""
 
     @staticmethod
-    def forward(
-        ctx: Any, dtype: torch.dtype, cosine: bool, classes: Tensor | None, number: int, *features: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, dtype: torch.dtype, cosine: bool, membership: Tensor | None, *features: Tensor) -> Tensor:
         batch, positions, sizes = len(features[0]), features[0].shape[2], [f.shape[1] for f in features]
-        channels = sum(sizes)
+        channels, number = sum(sizes), 1 if membership is None else membership.shape[1]
         result = features[0].new_zeros(batch, number, channels, channels, dtype=torch.float64)
         scales = [f.new_ones(batch, 1, positions, dtype=dtype) for f in features] if cosine else []
         # what is small enough is kept for the gradient, ready made; of larger features one chunk lives at a time
-        keep = any(ctx.needs_input_grad[4:]) and dtype.itemsize * batch * channels * positions <= _KEPT_BYTES
+        keep = any(ctx.needs_input_grad[3:]) and dtype.itemsize * batch * channels * positions <= _KEPT_BYTES
         ctx.kept = []
         for chunk, stacked in _chunks(features, dtype, one_buffer=not keep):
             for part, scale in zip(_parts(stacked, sizes), scales, strict=False):
                 length = torch.linalg.vecdot(part, part, dim=1).sqrt_().clamp_min_(EPSILON)
                 part.mul_(torch.reciprocal(length.unsqueeze(1), out=scale[:, :, chunk]))
-            groups = [(0, None)] if classes is None else _classes_in(classes[:, chunk])
-            for c, of_class in groups:
+            groups = [(0, None)] if membership is None else _classes_in(membership[:, :, chunk], dtype)
+            for c, weights in groups:
                 first = 0
-                for part in _parts(stacked if of_class is None else stacked * of_class, sizes):
+                for part in _parts(stacked if weights is None else stacked * weights, sizes):
                     last = first + part.shape[1]
                     # the product is symmetric: of each pair of features one block is enough
                     result[:, c, first:last, first:] += part @ stacked[:, first:].transpose(1, 2)
@@ -94,7 +90,7 @@ class _ChannelProducts(torch.autograd.Function):
             last = first + size
             result[..., last:, first:last] = result[..., first:last, last:].transpose(2, 3)
             first = last
-        ctx.dtype, ctx.classes, ctx.sizes = dtype, classes, sizes
+        ctx.dtype, ctx.membership, ctx.sizes = dtype, membership, sizes
         ctx.save_for_backward(*features, *scales)
         return result
 
@@ -104,30 +100,30 @@ class _ChannelProducts(torch.autograd.Function):
         features, scales = ctx.saved_tensors[: len(ctx.sizes)], ctx.saved_tensors[len(ctx.sizes) :]
         gradient = (gradient + gradient.transpose(2, 3)).to(ctx.dtype)
         results = [
-            torch.empty_like(f) if want else None for f, want in zip(features, ctx.needs_input_grad[4:], strict=True)
+            torch.empty_like(f) if want else None for f, want in zip(features, ctx.needs_input_grad[3:], strict=True)
         ]
         for chunk, stacked in ctx.kept or _chunks(features, ctx.dtype, one_buffer=True):
             if not ctx.kept:
                 for part, scale in zip(_parts(stacked, ctx.sizes), scales, strict=False):
                     part.mul_(scale[:, :, chunk])
-            classes = [] if ctx.classes is None else list(_classes_in(ctx.classes[:, chunk]))
+            classes = [] if ctx.membership is None else list(_classes_in(ctx.membership[:, :, chunk], ctx.dtype))
             first = 0
             for i, (size, result) in enumerate(zip(ctx.sizes, results, strict=True)):
                 rows, first = slice(first, first + size), first + size
                 if result is None:
                     continue
-                if ctx.classes is None:
+                if ctx.membership is None:
                     part = gradient[:, 0, rows] @ stacked
                 else:
                     part = torch.zeros_like(stacked[:, rows])
-                    for c, of_class in classes:
-                        part.baddbmm_(gradient[:, c, rows], stacked * of_class)
+                    for c, weights in classes:
+                        part.baddbmm_(gradient[:, c, rows], stacked * weights)
                 if scales:
                     own, scale = stacked[:, rows], scales[i][:, :, chunk]
                     part -= own * torch.linalg.vecdot(own, part, dim=1).unsqueeze(1)
                     part *= scale * (scale < 1 / EPSILON)
                 result[:, :, chunk] = part
-        return None, None, None, None, *results
+        return None, None, None, *results
 
 
 def _chunks(features: Sequence[Tensor], dtype: torch.dtype, one_buffer: bool) -> Iterator[tuple[slice, Tensor]]:
@@ -151,8 +147,7 @@ def _parts(stacked: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
     return stacked.split(sizes, 1)
 
 
-def _classes_in(classes: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """The classes that a chunk has, with their positions as ``B1N`` floats; neighbours tend to be of one class."""
-    for c in classes.unique().tolist():
-        if c >= 0:
-            yield c, (classes == c).unsqueeze(1)
+def _classes_in(membership: Tensor, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
+    """The classes that a chunk has, with their weights ``B1N``; neighbours tend to be of one class."""
+    for c in membership.amax((0, 2)).nonzero().flatten().tolist():
+        yield c, membership[:, c].unsqueeze(1).to(dtype)

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import channel_adapter
-from kdseg.losses.base import IGNORED, DistillationLoss, Head, resize, resize_label
+from kdseg.losses.base import DistillationLoss, Head, TapwiseLoss, areas, class_regions, pooled
 
 __all__ = ["CrossImageLoss", "MemoryLoss", "relation_divergence"]
 
@@ -55,32 +55,34 @@ def _rows(student: Tensor, teacher: Tensor, keys_student: Tensor, keys_teacher: 
     return (log_t.exp() * (log_t - log_s)).sum()
 
 
-class CrossImageLoss(DistillationLoss):
+class CrossImageLoss(TapwiseLoss):
     """Mini-batch pixel-to-pixel relations: for every two images i, j of the batch, each position of i against all of j.
 
     The mean of :func:`relation_divergence` over the B² pairs of images (the authors' code takes i = j in, too), summed
-    over the taps. Time grows with the square of the number of positions: meant for deep taps.
+    over the taps. Time grows with the square of the number of positions: maps with more than ``positions`` are
+    mean-pooled [default].
 
     Args:
-        temperature: τ of the rows of cosines.
+        temperature: τ of the rows of cosines; 0.1 is the authors' code's.
+        positions: the most positions of an image that are compared.
         head: unused by this term.
     """
 
     smallest_batch = 2
 
-    def __init__(self, temperature: float = 1.0, head: Head = "softmax") -> None:
+    def __init__(self, temperature: float = 0.1, positions: int = 256, head: Head = "softmax") -> None:
         super().__init__(head)
         self.temperature = _checked(temperature)
+        self.positions = positions
 
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for tap_s, tap_t in zip(student, teacher, strict=True):
-            images_s, images_t = _unit_vectors(tap_s), _unit_vectors(resize(tap_t, tap_s.shape[2:]))
-            anchors_s, anchors_t = images_s.flatten(0, 1), images_t.flatten(0, 1)
-            for keys_s, keys_t in zip(images_s, images_t, strict=True):
-                divergence = relation_divergence(anchors_s, anchors_t, keys_s, keys_t, self.temperature)
-                total = total + divergence / len(images_s)
-        return total
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        images_s, images_t = _unit_vectors(student), _unit_vectors(teacher)
+        anchors_s, anchors_t = images_s.flatten(0, 1), images_t.flatten(0, 1)
+        divergences = [
+            relation_divergence(anchors_s, anchors_t, keys_s, keys_t, self.temperature)
+            for keys_s, keys_t in zip(images_s, images_t, strict=True)
+        ]
+        return torch.stack(divergences).mean()
 
 
 class MemoryLoss(DistillationLoss):
@@ -99,7 +101,8 @@ class MemoryLoss(DistillationLoss):
         entries: vectors a class.
         draws: positions that an image adds for each class it has ("pixel").
         temperature: τ of the rows of cosines.
-        head: with "sigmoid", a position is of the last class that is positive there, or of a background class.
+        positions: the most positions of an image that are compared; larger maps are mean-pooled [default].
+        head: with "sigmoid", what no channel covers is a class of its own.
     """
 
     needs_labels = True
@@ -115,6 +118,7 @@ class MemoryLoss(DistillationLoss):
         entries: int = 256,
         draws: int = 16,
         temperature: float = 0.1,
+        positions: int = 256,
         head: Head = "softmax",
     ) -> None:
         super().__init__(head)
@@ -127,6 +131,7 @@ class MemoryLoss(DistillationLoss):
         self.memory = memory
         self.entries = entries
         self.draws = draws
+        self.positions = positions
         self.temperature = _checked(temperature)
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
@@ -142,9 +147,10 @@ class MemoryLoss(DistillationLoss):
 
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
         assert label is not None
-        size = student[0].shape[2:]
-        anchors_s = _unit_vectors(self.adapter(student[0])).flatten(0, 1)
-        images_t = _unit_vectors(resize(teacher[0], size)).detach()
+        features = pooled(student[0], self.positions)
+        size = features.shape[2:]
+        anchors_s = _unit_vectors(self.adapter(features)).flatten(0, 1)
+        images_t = _unit_vectors(areas(teacher[0], size)).detach()
         if self.training:
             self.remember(images_t, self._classes(label, size))
         keys = self.keys[self.filled]
@@ -184,14 +190,14 @@ class MemoryLoss(DistillationLoss):
             self.added[c] += len(own)
 
     def _classes(self, label: Tensor, size: Sequence[int]) -> Tensor:
-        label = resize_label(label, size).flatten(2).long()
-        valid = (label != IGNORED).all(1)
-        if self.head == "softmax":
-            classes = label[:, 0]
-        else:
-            numbers = torch.arange(1, label.shape[1] + 1, device=label.device).unsqueeze(1)
-            classes = (label * numbers).amax(1)
-        return torch.where(valid, classes, -1)
+        """``BN`` numbers: the class that has most of a position, as against its share of the batch; −1 for none.
+
+        The largest class alone would leave a position nothing but background where vessels are thinner than it.
+        """
+        regions = class_regions(label, len(self.added), self.head)
+        member = areas(regions, size).flatten(2)
+        usual = member.mean((0, 2)).clamp_min(1e-6).view(1, -1, 1)
+        return torch.where(member.amax(1) > 0, (member / usual).argmax(1), -1)
 
 
 def _unit_vectors(tap: Tensor) -> Tensor:

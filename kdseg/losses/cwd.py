@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.adapters import channel_adapters
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import Head, TapwiseLoss
 
 __all__ = ["ChannelLoss", "channel_divergence"]
 
@@ -32,29 +29,26 @@ def channel_divergence(student: Tensor, teacher: Tensor, temperature: float = 4.
     return temperature**2 * (log_t.exp() * (log_t - log_s)).sum(2).mean()
 
 
-class ChannelLoss(DistillationLoss):
+class ChannelLoss(TapwiseLoss):
     """:func:`channel_divergence`, summed over the taps; of the logits or of features.
 
-    Where the widths differ, a trained 1×1 convolution brings the student's tap to the teacher's width, which is the C
-    of the formula (the reference code divides by the width before).
+    Where the widths differ, a trained 1×1 convolution with batch normalisation and ReLU brings the student's tap to the
+    teacher's width, which is the C of the formula (the reference code divides by the width before).
 
     Args:
         temperature: τ > 0.
+        positions: larger maps are mean-pooled to so many positions; the authors' features have 64 × 64.
         head: unused by this term.
     """
 
-    def __init__(self, temperature: float = 4.0, head: Head = "softmax") -> None:
+    adapter = "relu"
+
+    def __init__(self, temperature: float = 4.0, positions: int | None = None, head: Head = "softmax") -> None:
         super().__init__(head)
         if temperature <= 0:
             raise UserError("temperature", found=str(temperature), expected="a number above 0", fix="use 4")
         self.temperature = temperature
-        self.adapters = nn.ModuleList()
+        self.positions = positions
 
-    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        self.adapters = channel_adapters(student, teacher)
-
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for adapter, tap_s, tap_t in zip(self.adapters, student, teacher, strict=True):
-            total = total + channel_divergence(adapter(tap_s), resize(tap_t, tap_s.shape[2:]), self.temperature)
-        return total
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return channel_divergence(student, teacher, self.temperature)

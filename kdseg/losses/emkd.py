@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.losses.attention import attention_map
-from kdseg.losses.base import DistillationLoss, Head, one_hot_label, resize_label
+from kdseg.losses.base import DistillationLoss, TapwiseLoss, areas, class_regions
 
 __all__ = ["ImportanceMapLoss", "RegionAffinityLoss", "region_affinity"]
 
 
-class ImportanceMapLoss(DistillationLoss):
+class ImportanceMapLoss(TapwiseLoss):
     """IMD: ``mean_b Σ (a_S − a_T)²`` with ``a = n(flatten(mean_c F⁴))``, summed over the taps.
 
     Source: the authors' code. The teacher's map is resized where the sizes differ (our addition).
@@ -28,13 +27,12 @@ class ImportanceMapLoss(DistillationLoss):
         0.0
     """
 
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for features, target in zip(student, teacher, strict=True):
-            size = features.shape[2:]
-            apart = attention_map(features, size, power=4) - attention_map(target, size, power=4)
-            total = total + apart.square().sum(1).mean()
-        return total
+    resized = False
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        size = student.shape[2:]
+        apart = attention_map(student, size, power=4) - attention_map(teacher, size, power=4)
+        return apart.square().sum(1).mean()
 
 
 def region_affinity(features: Tensor, regions: Tensor) -> Tensor:
@@ -42,7 +40,7 @@ def region_affinity(features: Tensor, regions: Tensor) -> Tensor:
 
     Args:
         features: ``BCH[WD]``.
-        regions: ``BRH[WD]``, 1 where a position belongs to a region.
+        regions: ``BRH[WD]``, how much of a position belongs to a region.
 
     Returns:
         ``B × R × R``; 0 with a region that is empty or whose mean is zero.
@@ -54,17 +52,16 @@ def region_affinity(features: Tensor, regions: Tensor) -> Tensor:
     """
     regions = regions.flatten(2).to(features.dtype)
     # sums over the region and its means have one direction: only the cosine counts
-    means = regions @ features.flatten(2).transpose(1, 2) / regions.sum(2, keepdim=True).clamp_min(1)
-    means = F.normalize(means, dim=2, eps=1e-6)
+    means = F.normalize(regions @ features.flatten(2).transpose(1, 2), dim=2, eps=1e-6)
     return means @ means.transpose(1, 2)
 
 
 class RegionAffinityLoss(DistillationLoss):
     """RAD: squared difference of the :func:`region_affinity` of student and teacher, mean over the pairs present.
 
-    Regions are the classes of the label, resized to the tap by the nearest voxel; for a sigmoid head the channels and
-    what none of them covers. Pairs count where both classes are in the image: a class that is nowhere, or lost at the
-    tap's size, is left out, and the value is 0 where no image has two. Voxels of label 255 belong to no region. The
+    Regions are the classes of the label, brought to the tap's size by area; for a sigmoid head the channels and what
+    none of them covers. Pairs count where both classes are in the image: a class that is nowhere is left out, and the
+    value is 0 where no image has two. Voxels of label 255 belong to no region. The
     channels are contracted, so that networks of any width compare. The first tap is the logits, for the number of
     classes; the values of the others are summed.
 
@@ -81,19 +78,11 @@ class RegionAffinityLoss(DistillationLoss):
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
         assert label is not None, "the call is checked: needs_labels"
         total, classes = student[0].new_zeros(()), student[0].shape[1]
+        regions = class_regions(label, classes + (self.head == "sigmoid"), self.head)
+        present = (regions.flatten(2).amax(2) > 0).to(student[0].dtype)
         for features, target in zip(student[1:], teacher[1:], strict=True):
-            regions_s = _regions(resize_label(label, features.shape[2:]), classes, self.head)
-            regions_t = _regions(resize_label(label, target.shape[2:]), classes, self.head)
+            regions_s, regions_t = (areas(regions, tap.shape[2:]) for tap in (features, target))
             apart = region_affinity(features, regions_s) - region_affinity(target, regions_t)
-            present = ((regions_s.flatten(2).sum(2) > 0) & (regions_t.flatten(2).sum(2) > 0)).to(features.dtype)
             pairs = (present.unsqueeze(1) * present.unsqueeze(2)).triu(1)
             total = total + (apart.square() * pairs).sum() / pairs.sum().clamp_min(1)
         return total
-
-
-def _regions(label: Tensor, classes: int, head: Head) -> Tensor:
-    """The regions ``BRH[WD]`` of a label: its classes; for a sigmoid head K channels and the rest."""
-    regions, valid = one_hot_label(label, classes, head)
-    if head == "softmax":
-        return regions
-    return torch.cat([regions, valid - regions.amax(1, keepdim=True)], 1)

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import channel_adapters
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import DistillationLoss, Head, TapwiseLoss
 from kdseg.losses.channel_products import channel_products
 from kdseg.losses.relations import relation_distance, texture_distance
 
@@ -21,9 +21,9 @@ GramAxis = Literal["channel", "spatial"]
 
 
 def gram_distance(student: Tensor, teacher: Tensor, gram_axis: GramAxis = "channel") -> Tensor:
-    r"""``‖G_T − G_S‖²_F`` over the number of entries, mean over the batch.
+    r"""``‖G_S − G_T‖²_F / ‖G_T‖²_F``, mean over the batch: the distance as a share of the teacher's own size.
 
-    ``G = F Fᵀ / (C·N)`` between channels, or ``G = FᵀF / C`` between positions.
+    ``G = F Fᵀ / (C·N)`` between channels, or ``G = FᵀF / (C·N)`` between positions; the factor keeps zeros finite.
 
     Args:
         student: ``BCH[WD]``.
@@ -31,17 +31,22 @@ def gram_distance(student: Tensor, teacher: Tensor, gram_axis: GramAxis = "chann
         gram_axis: "channel" or "spatial".
 
     Example:
-        >>> gram_distance(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)).item()
+        >>> gram_distance(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).item()
         1.0
     """
-    channels, positions = student.shape[1], student[0, 0].numel()
+    scale = student[0].numel()
+    gram_s, gram_t = channel_products([student]) / scale, channel_products([teacher]) / scale
+    # FᵀF is as long as F Fᵀ
+    whole = gram_t.square().sum((1, 2)).clamp_min(1e-8)
     if gram_axis == "spatial":
-        return relation_distance(student, teacher) / channels**2
-    difference = channel_products([student]) - channel_products([teacher])
-    return (difference / (channels * positions)).square().mean().to(student.dtype)
+        apart = torch.stack([relation_distance(s[None], t[None]) for s, t in zip(student, teacher, strict=True)])
+        squared = apart.double() / student.shape[1] ** 2
+    else:
+        squared = (gram_s - gram_t).square().sum((1, 2))
+    return (squared / whole).mean().to(student.dtype)
 
 
-class GramLoss(DistillationLoss):
+class GramLoss(TapwiseLoss):
     """KM: :func:`gram_distance`, summed over the taps (arXiv 2404.02738; the formula is a reconstruction).
 
     Where the widths differ, a trained 1×1 convolution with batch normalisation brings the student to the teacher's.
@@ -51,22 +56,17 @@ class GramLoss(DistillationLoss):
         head: unused by this term.
     """
 
+    adapter = "norm"
+
     def __init__(self, gram_axis: GramAxis = "channel", head: Head = "softmax") -> None:
         super().__init__(head)
         if gram_axis not in ("channel", "spatial"):
             fix = suggestion(str(gram_axis), ["channel", "spatial"])
             raise UserError("gram_axis", found=repr(gram_axis), expected="channel or spatial", fix=fix)
         self.gram_axis: GramAxis = gram_axis
-        self.adapters = nn.ModuleList()
 
-    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        self.adapters = channel_adapters(student, teacher, batch_norm=True)
-
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for adapter, tap_s, tap_t in zip(self.adapters, student, teacher, strict=True):
-            total = total + gram_distance(adapter(tap_s), resize(tap_t, tap_s.shape[2:]), self.gram_axis)
-        return total
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return gram_distance(student, teacher, self.gram_axis)
 
 
 class FlowLoss(DistillationLoss):
@@ -93,18 +93,11 @@ class FlowLoss(DistillationLoss):
         return total.to(student[0].dtype)
 
 
-class TextureLoss(DistillationLoss):
-    """NST (arXiv 1707.01219): :func:`~kdseg.losses.relations.texture_distance`, summed over the taps. No adapters.
+class TextureLoss(TapwiseLoss):
+    """NST (arXiv 1707.01219): :func:`~kdseg.losses.relations.texture_distance`, summed over the taps. No adapters."""
 
-    Args:
-        head: unused by this term.
-    """
-
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for tap_s, tap_t in zip(student, teacher, strict=True):
-            total = total + texture_distance(tap_s, resize(tap_t, tap_s.shape[2:]))
-        return total
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return texture_distance(student, teacher)
 
 
 def _flow(first: Tensor, second: Tensor) -> Tensor:

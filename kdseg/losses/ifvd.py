@@ -10,35 +10,35 @@ from kdseg.losses.base import ClassRelationLoss
 __all__ = ["ClassVariationLoss", "class_variation"]
 
 
-def class_variation(features: Tensor, classes: Tensor) -> Tensor:
-    """Cosine of each position's vector with the mean vector of its class in its image; 0 where the label is ignored.
+def class_variation(features: Tensor, membership: Tensor) -> Tensor:
+    """Cosine of each position's vector with the mean vector of each class in its image.
 
     Args:
         features: ``BCH[WD]``.
-        classes: ``BN``, −1 where a position does not count.
+        membership: ``BKN``: how much of a position is of a class; see :func:`kdseg.losses.base.class_membership`.
 
     Returns:
-        ``BN``.
+        ``BKN``.
 
     Example:
         >>> import torch
-        >>> class_variation(torch.tensor([[[3.0, 4.0, -5.0, 1.0]]]), torch.tensor([[0, 0, 1, -1]])).tolist()
-        [[1.0, 1.0, 1.0, 0.0]]
+        >>> membership = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+        >>> class_variation(torch.tensor([[[3.0, 4.0, -5.0]]]), membership).tolist()
+        [[[1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]]]
     """
-    vectors = features.flatten(2)
-    member = F.one_hot(classes + 1)[:, :, 1:].to(vectors)
-    centres = vectors @ member / member.sum(1, keepdim=True).clamp_min(1)
-    own_centre = centres @ member.transpose(1, 2)
-    lengths = (vectors.norm(dim=1) * own_centre.norm(dim=1)).clamp_min(1e-6)
-    return (vectors * own_centre).sum(1) / lengths
+    vectors, member = features.flatten(2), membership.to(features)
+    # a sum and a mean have one direction
+    centres = F.normalize(vectors @ member.transpose(1, 2), dim=1, eps=1e-6)
+    return centres.transpose(1, 2) @ F.normalize(vectors, dim=1, eps=1e-6)
 
 
 class ClassVariationLoss(ClassRelationLoss):
-    """``mean (v_S − v_T)²`` over the positions that count, ``v`` the :func:`class_variation`, summed over the taps.
+    """``mean (v_S − v_T)²``, ``v`` the :func:`class_variation`, over the positions and classes, weighted by membership.
 
     Channel-free, so no adapters.
     """
 
-    def distance(self, student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
-        difference = class_variation(student, classes) - class_variation(teacher, classes)
-        return difference.square().sum() / (classes >= 0).sum().clamp_min(1)
+    def distance(self, student: Tensor, teacher: Tensor, membership: Tensor) -> Tensor:
+        difference = class_variation(student, membership) - class_variation(teacher, membership)
+        member = membership.to(difference)
+        return (difference.square() * member).sum() / member.sum().clamp_min(1e-6)

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
-from kdseg.losses.adapters import orthogonal_bridge
 from kdseg.losses.adversarial import PatchAdversarialLoss
 from kdseg.losses.base import DistillationLoss, Head, one_hot_label, probabilities, resize
 from kdseg.losses.relations import cross_relation_distance
 
-__all__ = ["AdversarialSimilarityLoss", "FeatureSimilarityLoss", "channel_flow", "level_similarity"]
+__all__ = ["AdversarialSimilarityLoss", "FeatureSimilarityLoss", "level_similarity"]
 
-Similarity = Literal["symmetric", "cross", "channel"]
-SIMILARITIES = ("symmetric", "cross", "channel")
+Similarity = Literal["symmetric", "cross"]
+SIMILARITIES = ("symmetric", "cross")
+LEAST_CHANNELS = 4
 
 
 def level_similarity(encoder: Tensor, decoder: Tensor) -> Tensor:
@@ -39,30 +39,23 @@ def level_similarity(encoder: Tensor, decoder: Tensor) -> Tensor:
     return (encoder * decoder).sum(1, keepdim=True) / (lengths[0] * lengths[1])
 
 
-def channel_flow(encoder: Tensor, decoder: Tensor) -> Tensor:
-    """``E Dᵀ / N``: how the channels of two levels act together, ``B × C_E × C_D`` (the FSP matrix, CVPR 2017)."""
-    encoder, decoder = encoder.flatten(2), decoder.flatten(2)
-    return encoder @ decoder.transpose(1, 2) / encoder.shape[2]
-
-
 class FeatureSimilarityLoss(DistillationLoss):
     """FSD: the similarity between symmetric encoder and decoder levels, carried from teacher to student.
 
     For each level l: ``S_l = cos(E_l, D_l)`` at every position, ``L = mean (S_T − S_S)²``, summed over the levels. The
     similarity has no channels, so networks of any width compare. Levels count at which E_l and D_l are equally wide, in
-    the student and in the teacher. If there is none, all count, and a 1×1 convolution brings E_l to the width of D_l:
-    trained for the student, a fixed orthogonal one for the teacher (a trained one could make the term vanish by
-    itself). The cosine with a random projection says little, hence only if there is none.
+    the student and in the teacher, and of these the ones with four channels or more in both, if there are any: a cosine
+    of two numbers says little.
 
     Args:
-        similarity: "symmetric" (above), "cross" (all positions of E_l with all of D_l, through channel products) or
-            "channel" (channels with channels, the FSP matrix).
+        similarity: "symmetric" (above) or "cross" (all positions of E_l with all of D_l, through channel products).
         head: unused by this term.
 
-    The taps are pairs: ``enc1, dec1, enc2, dec2, …``. A teacher's map of another size is resized to the student's.
-    """
+    The taps are pairs: ``enc2, up2, enc3, up3, …``. A teacher's map of another size is resized to the student's.
 
-    extra_parts = ("1×1 convolutions where widths differ",)
+    Raises:
+        UserError: for taps that are no pairs, and where no pair is equally wide.
+    """
 
     def __init__(self, similarity: Similarity = "symmetric", head: Head = "softmax") -> None:
         super().__init__(head)
@@ -71,50 +64,31 @@ class FeatureSimilarityLoss(DistillationLoss):
             raise UserError("similarity", found=repr(similarity), expected=", ".join(SIMILARITIES), fix=fix)
         self.similarity = similarity
         self.levels: list[int] = []
-        self.student_bridges = nn.ModuleList()
-        self.teacher_bridges = nn.ModuleList()
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        if len(student) % 2 or len(student) != len(teacher):
+        pairs = range(0, len(student) - 1, 2)
+        alike = [i for i in pairs if all(taps[i].shape[1] == taps[i + 1].shape[1] for taps in (student, teacher))]
+        wide = [i for i in alike if min(student[i].shape[1], teacher[i].shape[1]) >= LEAST_CHANNELS]
+        self.levels = wide or alike
+        if len(student) % 2 or not alike:
+            widths = [" ".join(str(tap.shape[1]) for tap in taps) for taps in (student, teacher)]
             raise UserError(
                 "taps of the feature similarity term",
-                found=f"{len(student)} student and {len(teacher)} teacher taps",
-                expected="pairs of an encoder and a decoder level for both",
-                fix="name them as enc1, dec1, enc2, dec2, …",
+                found=f"{len(student)} taps, {widths[0]} channels wide in the student, {widths[1]} in the teacher",
+                expected="pairs of an encoder and a decoder level of equal width, one at least",
+                fix="name them as enc2, up2, enc3, up3, …",
             )
-        pairs = range(0, len(student), 2)
-        alike = [i for i in pairs if all(taps[i].shape[1] == taps[i + 1].shape[1] for taps in (student, teacher))]
-        self.levels = list(pairs) if self.similarity == "channel" or not alike else alike
-        for level in self.levels:
-            if self.similarity == "channel":
-                self.student_bridges.append(
-                    nn.ModuleList([orthogonal_bridge(student[level + i], teacher[level + i].shape[1]) for i in (0, 1)])
-                )
-                continue
-            bridge = orthogonal_bridge(student[level], student[level + 1].shape[1])
-            fixed = orthogonal_bridge(teacher[level], teacher[level + 1].shape[1])
-            fixed.requires_grad_(False)
-            self.student_bridges.append(bridge)
-            self.teacher_bridges.append(fixed)
 
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
         total = student[0].new_zeros(())
-        for index, (level, bridge) in enumerate(zip(self.levels, self.student_bridges, strict=True)):
+        for level in self.levels:
             pair_s, pair_t = student[level : level + 2], teacher[level : level + 2]
-            if self.similarity == "channel":
-                assert isinstance(bridge, nn.ModuleList)
-                flow_s = channel_flow(bridge[0](pair_s[0]), bridge[1](pair_s[1]))
-                total = total + F.mse_loss(flow_s, channel_flow(*pair_t))
-                continue
-            encoder_s, decoder_s = bridge(pair_s[0]), pair_s[1]
-            encoder_t, decoder_t = self.teacher_bridges[index](pair_t[0]), pair_t[1]
-            size = decoder_s.shape[2:]
             if self.similarity == "symmetric":
-                map_t = resize(level_similarity(encoder_t, decoder_t), size)
-                total = total + F.mse_loss(level_similarity(encoder_s, decoder_s), map_t)
+                map_t = resize(level_similarity(*pair_t), pair_s[1].shape[2:])
+                total = total + F.mse_loss(level_similarity(*pair_s), map_t)
             else:
-                maps = (encoder_s, decoder_s, resize(encoder_t, size), resize(decoder_t, size))
-                total = total + cross_relation_distance(*maps, cosine=True)
+                same_size = [resize(tap, own.shape[2:]) for own, tap in zip(pair_s, pair_t, strict=True)]
+                total = total + cross_relation_distance(*pair_s, *same_size, cosine=True)
         return total
 
 

@@ -8,9 +8,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.base import IGNORED, DistillationLoss, Head, masked_mean, resize
+from kdseg.losses.base import (
+    IGNORED,
+    DistillationLoss,
+    Head,
+    cross_entropy,
+    masked_mean,
+    one_hot_label,
+    probabilities,
+    resize,
+)
 
-__all__ = ["LogitsLoss", "logits_distillation"]
+__all__ = ["LogitsLoss", "SoftLabelLoss", "logits_distillation"]
 
 
 def logits_distillation(
@@ -71,3 +80,34 @@ class LogitsLoss(DistillationLoss):
         return logits_distillation(
             student[0], resize(teacher[0], student[0].shape[2:]), self.temperature, self.head, mask
         )
+
+
+class SoftLabelLoss(DistillationLoss):
+    """``CE(p, p_T) − CE(p, y)``: with weight α the supervised ``CE(p, y)`` becomes ``(1−α)·CE(p, y) + α·CE(p, p_T)``.
+
+    The balance of cross-entropy and Dice stays what it is without a teacher; a divergence on top of them would tip it.
+    The first mean is over all voxels, the second over those with a label, so that unlabelled ones learn from the
+    teacher alone. The value may be negative. It takes for granted that the supervised loss has a cross-entropy of
+    weight 1, as :class:`kdseg.losses.SegmentationLoss` has.
+
+    Args:
+        head: "softmax" (classes summed) or "sigmoid" (mean over the channels, as the supervised loss has it).
+
+    Example:
+        >>> import torch
+        >>> sure, label = torch.full((1, 1, 2, 2), 50.0), torch.ones(1, 1, 2, 2)
+        >>> SoftLabelLoss("sigmoid")([torch.zeros(1, 1, 2, 2)], [sure], label).item()  # both say the same
+        0.0
+    """
+
+    zero_when_equal = False
+    largest_weight = 1.0
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        logits = student[0]
+        target = probabilities(resize(teacher[0], logits.shape[2:]), self.head)
+        value = cross_entropy(logits, target, self.head).mean()
+        if label is None:
+            return value
+        truth, valid = one_hot_label(label, logits.shape[1], self.head)
+        return value - masked_mean(cross_entropy(logits, truth, self.head), valid)

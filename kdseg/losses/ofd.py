@@ -38,7 +38,7 @@ def negative_margin(mean: Tensor, deviation: Tensor) -> Tensor:
 
 
 def partial_distance(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
-    """``Σ (s − t')² · [s > t' or t' > 0] / B`` with ``t' = max(t, m)``: silent channels just stay below m.
+    """``mean (s − t')² · [s > t' or t' > 0]`` with ``t' = max(t, m)``: silent channels just stay below m.
 
     Args:
         student: ``BCH[WD]``, already of the teacher's width.
@@ -47,10 +47,10 @@ def partial_distance(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor
 
     Example:
         >>> partial_distance(torch.tensor([[[-9.0, 2.0]]]), torch.tensor([[[-5.0, 1.0]]]), torch.tensor([-1.0])).item()
-        1.0
+        0.5
     """
     distance: Tensor = _PartialSquares.apply(student, teacher, margin)
-    return distance / len(student)
+    return distance / student.numel()
 
 
 class _PartialSquares(torch.autograd.Function):
@@ -86,8 +86,8 @@ class OverhaulLoss(DistillationLoss):
     module that gives the tap (μ = bias, σ = |weight|). A tap without one counts as standard normal, which changes
     nothing for a tap after a ReLU.
 
-    The value is a sum over channels and positions, mean over images: hence weights such as 1e-3 or 1e-5.
-    Source: the authors' code (margins, mask, dividers); connectors only where widths differ is our choice.
+    Source: the authors' code (margins, mask, dividers). Ours: the mean over channels and positions where they sum, so
+    that the value depends neither on the image's size nor on the teacher's width; connectors only where widths differ.
 
     Args:
         head: unused by this term.
@@ -116,7 +116,7 @@ class OverhaulLoss(DistillationLoss):
         self._statistics = [_normalisations(module) for module in modules]
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        self.connectors = channel_adapters(student, teacher, batch_norm=True)
+        self.connectors = channel_adapters(student, teacher, "norm")
         for index, target in enumerate(teacher):
             channels = target.shape[1]
             found = [pair for pair in self._statistics[index] if len(pair[0]) == channels] if self._statistics else []

@@ -74,17 +74,18 @@ def cross_relation_distance(
 
 
 def class_relation_distance(
-    student: Tensor, teacher: Tensor, classes: Tensor, cosine: bool = True
+    student: Tensor, teacher: Tensor, membership: Tensor, cosine: bool = True
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """:func:`relation_distance` split by whether two positions are of the same class.
 
-    The part within a class is the distance of the class's positions alone; the part between classes is the total less
-    that, and the total needs no second pass: the products of the classes add up to it.
+    Two positions are of one class by ``Σ_c m_ic m_jc``. The part within a class is the distance of its weighted
+    positions alone; the part between classes is the total less that, and the total needs no second pass: the products
+    of the classes add up to it.
 
     Args:
         student: ``BC_sH[WD]``.
         teacher: ``BC_tH[WD]``, the same number N of positions.
-        classes: ``BN`` class numbers 0 … K − 1, −1 where the position does not count.
+        membership: m, ``BKN``: how much of a position is of a class; see :func:`kdseg.losses.base.class_membership`.
         cosine: relations are cosines rather than scalar products.
 
     Returns:
@@ -93,23 +94,22 @@ def class_relation_distance(
 
     Example:
         >>> f = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
-        >>> [x.item() for x in class_relation_distance(f, torch.ones(1, 1, 1, 2), torch.tensor([[0, 1]]))]
+        >>> [x.item() for x in class_relation_distance(f, torch.ones(1, 1, 1, 2), torch.eye(2).unsqueeze(0))]
         [0.0, 2.0, 2.0, 2.0]
     """
-    channels, number = student.shape[1], max(1, int(classes.max()) + 1)
-    counted = F.one_hot(classes.clamp_min(0), number).double() * (classes >= 0).unsqueeze(2)
-    sizes = counted.sum(1)
+    channels, weights = student.shape[1], membership.double()
+    sizes = weights.sum(2)
     pairs_within = sizes.square().sum(1)
-    pairs_between = sizes.sum(1).square() - pairs_within
+    pairs_between = (sizes.sum(1).square() - pairs_within).clamp_min(0)
     if student[0, 0].numel() <= max(channels, teacher.shape[1]):
         s, t = _vectors(student, cosine), _vectors(teacher, cosine)
         squares = (s.transpose(1, 2) @ s - t.transpose(1, 2) @ t).square()
-        same = counted @ counted.transpose(1, 2)
-        valid = counted.sum(2)
+        same = weights.transpose(1, 2) @ weights
+        valid = weights.sum(1)
         within = (squares * same).sum((1, 2))
         between = (squares * (valid.unsqueeze(1) * valid.unsqueeze(2) - same)).sum((1, 2))
         return within, between, pairs_within, pairs_between
-    products = channel_products([student, teacher], cosine, classes, number)
+    products = channel_products([student, teacher], cosine, membership)
     total = products.sum(1)
     within = _squared_distance(products, products, channels)[0].sum(1)
     between = (_squared_distance(total, total, channels)[0] - within).clamp_min(0)

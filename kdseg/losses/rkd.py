@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
-from kdseg.losses.base import DistillationLoss, Head
+from kdseg.losses.base import Head, TapwiseLoss
 
 __all__ = ["RelationalLoss", "triplet_angles", "unit_distances"]
 
@@ -42,7 +41,7 @@ def triplet_angles(vectors: Tensor) -> Tensor:
     return directions @ directions.transpose(1, 2)
 
 
-class RelationalLoss(DistillationLoss):
+class RelationalLoss(TapwiseLoss):
     """Smooth L1 between the teacher's and the student's :func:`unit_distances` or :func:`triplet_angles`.
 
     An image's vector is the mean of its tap over space. Where the batch has fewer than three images, the distances are
@@ -55,6 +54,7 @@ class RelationalLoss(DistillationLoss):
 
     smallest_batch = 3
     batch_invariant = False
+    resized = False
 
     def __init__(self, relation: Relation = "distance", head: Head = "softmax") -> None:
         super().__init__(head)
@@ -63,9 +63,6 @@ class RelationalLoss(DistillationLoss):
             raise UserError("relation", found=repr(relation), expected="distance or angle", fix=fix)
         self.relation = relation
 
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
         relate = unit_distances if self.relation == "distance" else triplet_angles
-        total = student[0].new_zeros(())
-        for tap_s, tap_t in zip(student, teacher, strict=True):
-            total = total + F.smooth_l1_loss(relate(tap_s.flatten(2).mean(2)), relate(tap_t.flatten(2).mean(2)))
-        return total
+        return F.smooth_l1_loss(relate(student.flatten(2).mean(2)), relate(teacher.flatten(2).mean(2)))

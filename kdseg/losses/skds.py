@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import Head, TapwiseLoss
 from kdseg.losses.relations import relation_distance
 
 __all__ = ["PairwiseLoss"]
 
 
-class PairwiseLoss(DistillationLoss):
+class PairwiseLoss(TapwiseLoss):
     """``Σ (a_S − a_T)² / m²`` over the pairs of m regions, ``a`` the cosine of their vectors, summed over the taps.
 
     A region is a window of ``pool`` times the tap's size, max-pooled to one vector; with ``pool=0`` every position is a
@@ -32,12 +30,8 @@ class PairwiseLoss(DistillationLoss):
             raise UserError("pool", found=str(pool), expected="a share from 0 to 1", fix="use 0.5, or 0 for no pooling")
         self.pool = pool
 
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        total = student[0].new_zeros(())
-        for tap_s, tap_t in zip(student, teacher, strict=True):
-            regions = [self._regions(tap) for tap in (tap_s, resize(tap_t, tap_s.shape[2:]))]
-            total = total + relation_distance(regions[0], regions[1], cosine=True)
-        return total
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return relation_distance(self._regions(student), self._regions(teacher), cosine=True)
 
     def _regions(self, tap: Tensor) -> Tensor:
         window = [max(1, int(size * self.pool)) for size in tap.shape[2:]]

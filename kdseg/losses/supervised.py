@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from monai.losses import DiceLoss
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from kdseg.losses.base import Head, masked_mean, one_hot_label, probabilities
+from kdseg.losses.base import Head, cross_entropy, masked_mean, one_hot_label, probabilities
 
 __all__ = ["SegmentationLoss"]
 
@@ -39,9 +38,6 @@ class SegmentationLoss(nn.Module):
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         """The loss as a scalar for ``logits`` ``BKH[WD]``; zero where every voxel is ignored."""
         target, valid = one_hot_label(label, logits.shape[1], self.head)
-        if self.head == "softmax":
-            entropy = -(F.log_softmax(logits, 1) * target).sum(1, keepdim=True)
-        else:
-            entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        entropy = cross_entropy(logits, target, self.head)
         dice = self.dice(probabilities(logits, self.head) * valid, target * valid)
         return self.dice_weight * dice + self.cross_entropy_weight * masked_mean(entropy, valid)

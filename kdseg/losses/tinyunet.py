@@ -7,20 +7,17 @@ What is compared is the paper's; the construction is our reconstruction. Its oth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from kdseg.errors import UserError, suggestion
+from kdseg.errors import UserError
 from kdseg.losses.adapters import channel_adapter
 from kdseg.losses.base import IGNORED, DistillationLoss, Head, resize
 
 __all__ = ["SpatialGraphLoss", "edge_map", "key_points", "neighbourhood"]
 
-Guard = Literal["orthogonal", "edge_prediction"]
-GUARDS = ("orthogonal", "edge_prediction")
 SHARPNESS = 0.1
 SUPPRESSION = 2
 
@@ -94,18 +91,15 @@ def neighbourhood(nodes: Tensor, places: Tensor, real: Tensor, reach: float) -> 
 class SpatialGraphLoss(DistillationLoss):
     """``mean ‖n(H_S) − n(H_T)‖²`` of two graph convolutions over the key points of the teacher's edges.
 
-    ``H¹ = ReLU(A V W₁)``, ``H² = A H¹ W₂``; each network has the adjacency of its own nodes at the teacher's key
-    points, the student's nodes brought to the teacher's width by a trained 1×1 convolution. The edge enhancement ``F·(1
-    + e)`` is the same factor 2 at every key point and falls out of cosines and normalised rows, so it only acts through
-    the choice of the points. Mean over the key points of the batch; 0 where there is no edge at all.
+    ``H¹ = ReLU(A V W₁)``, ``H² = A H¹ W₂``, where W₁ and W₂ are fixed random orthogonal matrices: trained ones could
+    make the term vanish. Each network has the adjacency of its own nodes at the teacher's key points, the student's
+    nodes brought to the teacher's width by a trained 1×1 convolution. The edge enhancement ``F·(1 + e)`` is the same
+    factor 2 at every key point and falls out of cosines and normalised rows, so it only acts through the choice of the
+    points. Mean over the key points of the batch; 0 where there is no edge at all.
 
     Args:
         points: K, key points of an image; images with fewer edges have fewer nodes.
         reach: standard deviation ρ of the distance weight, in positions of the tap [our default].
-        guard: what keeps the term from collapsing. "orthogonal": W₁, W₂ are fixed random orthogonal matrices.
-            "edge_prediction": they are trained, and must tell from the teacher's nodes which points are neighbours
-            (nearer than ρ) by inner products, whose cross-entropy is added; the value is then not 0 where the networks
-            agree.
         head: "softmax" or "sigmoid".
 
     Raises:
@@ -113,21 +107,15 @@ class SpatialGraphLoss(DistillationLoss):
     """
 
     needs_labels = True
+    weights: Tensor
 
-    def __init__(
-        self, points: int = 64, reach: float = 8.0, guard: Guard = "orthogonal", head: Head = "softmax"
-    ) -> None:
+    def __init__(self, points: int = 64, reach: float = 8.0, head: Head = "softmax") -> None:
         super().__init__(head)
-        if guard not in GUARDS:
-            raise UserError(
-                "guard", found=repr(guard), expected=" or ".join(GUARDS), fix=suggestion(str(guard), GUARDS)
-            )
         if points < 1 or reach <= 0:
             found = f"points={points}, reach={reach}"
             raise UserError("spatial term", found=found, expected="both above 0", fix="use points=64, reach=8")
         self.points = points
         self.reach = reach
-        self.guard = guard
 
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
         if len(student) != 1 or len(teacher) != 1:
@@ -139,10 +127,7 @@ class SpatialGraphLoss(DistillationLoss):
         generator = torch.Generator().manual_seed(width)
         drawn = torch.randn(2, width, width, generator=generator, dtype=torch.float64)
         weights = torch.linalg.qr(drawn).Q.to(teacher[0])
-        if self.guard == "orthogonal":
-            self.register_buffer("weights", weights)
-        else:
-            self.weights = nn.Parameter(weights)
+        self.register_buffer("weights", weights)
 
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
         assert label is not None, "the call is checked: needs_labels"
@@ -155,26 +140,12 @@ class SpatialGraphLoss(DistillationLoss):
         h_t = self._convolve(_nodes(target, flat), places, real)
         count = real.sum().clamp_min(1)
         apart = F.normalize(h_s, dim=2, eps=1e-6) - F.normalize(h_t, dim=2, eps=1e-6)
-        value = (apart.square().sum(2) * real).sum() / count
-        return value if self.guard == "orthogonal" else value + _edge_prediction(h_t, places, real, self.reach)
+        return (apart.square().sum(2) * real).sum() / count
 
     def _convolve(self, nodes: Tensor, places: Tensor, real: Tensor) -> Tensor:
         adjacency = neighbourhood(nodes, places, real, self.reach)
         hidden = F.relu(adjacency @ nodes @ self.weights[0])
         return adjacency @ hidden @ self.weights[1]
-
-
-def _edge_prediction(nodes: Tensor, places: Tensor, real: Tensor, reach: float) -> Tensor:
-    """Cross-entropy of "are these two points neighbours" read from the inner products of their centred nodes."""
-    share = real.unsqueeze(2).to(nodes.dtype)
-    centre = (nodes * share).sum(1, keepdim=True) / share.sum(1, keepdim=True).clamp_min(1)
-    unit = F.normalize((nodes - centre) * share, dim=2, eps=1e-6)
-    score = unit @ unit.transpose(1, 2) / SHARPNESS
-    near = ((places.unsqueeze(2) - places.unsqueeze(1)).square().sum(3) < reach**2).to(nodes.dtype)
-    other = ~torch.eye(nodes.shape[1], dtype=torch.bool, device=nodes.device)
-    pairs = (real.unsqueeze(1) & real.unsqueeze(2) & other).to(nodes.dtype)
-    entropy = F.binary_cross_entropy_with_logits(score, near, reduction="none")
-    return (entropy * pairs).sum() / pairs.sum().clamp_min(1)
 
 
 def _nodes(features: Tensor, flat: Tensor) -> Tensor:

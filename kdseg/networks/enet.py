@@ -29,7 +29,8 @@ class ENetLayout(nn.Module):
     @property
     def taps(self) -> dict[str, str]:
         """Semantic name of each tap to the path of its module; 1 would be full resolution."""
-        return {"enc2": "initial", "enc3": "stage1", "enc4": "stage2", "dec3": "stage4", "dec2": "stage5"}
+        encoder = {"enc2": "initial", "enc3": "stage1", "enc4": "stage2"}
+        return encoder | {"up3": "up4", "up2": "up5", "dec3": "stage4", "dec2": "stage5"}
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         check_divisible(self, image, 8)
@@ -44,7 +45,7 @@ class ENet(ENetLayout):
     """Efficient neural network, 0.349 M parameters (348,996 for 1 channel in, 2 out, in 2-D).
 
     Taps: ``enc2`` (16 channels), ``enc3`` (64), ``enc4`` (128) and ``dec3`` (64), ``dec2`` (16) are what each size ends
-    with; ``enc3`` and ``dec3``, the ends of stages 1 and 4, are Graph Flow's.
+    with; ``enc3`` and ``dec3``, the ends of stages 1 and 4, are Graph Flow's. ``up3`` and ``up2`` are the upsamplings.
 
     Source: arXiv 1606.02147, at the size that Graph Flow publishes: downsampling bottlenecks are a quarter of their
     input's channels wide, and zeros fill the channels that their pooled shortcut lacks (the 353,761 parameters of other
@@ -88,6 +89,8 @@ class ENet(ENetLayout):
 class InitialBlock(nn.Module):
     """Halve the size with a strided convolution and a pooling side by side."""
 
+    ends_on = "activation"
+
     def __init__(self, dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.convolution = Conv[Conv.CONV, dims](
@@ -103,6 +106,8 @@ class InitialBlock(nn.Module):
 
 class Bottleneck(nn.Module):
     """Residual block: reduce 1×1, convolve (3×3, dilated, or 5×1 and 1×5), expand 1×1."""
+
+    ends_on = "activation"
 
     def __init__(
         self,
@@ -135,6 +140,8 @@ class Bottleneck(nn.Module):
 class Downsampling(nn.Module):
     """Bottleneck with stride; its shortcut is pooled, and the positions of the maxima are handed on."""
 
+    ends_on = "activation"
+
     def __init__(self, dims: int, in_channels: int, out_channels: int, dropout: float) -> None:
         super().__init__()
         inner = in_channels // 4
@@ -157,6 +164,8 @@ class Downsampling(nn.Module):
 class Upsampling(nn.Module):
     """Bottleneck with a transposed convolution; its shortcut goes back to where the maxima were."""
 
+    ends_on = "activation"
+
     def __init__(self, dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         inner = in_channels // 4
@@ -173,9 +182,10 @@ class Upsampling(nn.Module):
             norm(out_channels),
             Dropout[Dropout.DROPOUT, dims](0.1),
         )
+        self.activation = nn.ReLU()
 
     def forward(self, features: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:
-        return F.relu(unpool(self.shortcut(features), maxima) + self.body(features))
+        return self.activation(unpool(self.shortcut(features), maxima) + self.body(features))
 
 
 def unpool(features: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from kdseg.networks.shapes import check_divisible
@@ -16,7 +15,7 @@ class ERFNet(nn.Module):
 
     Taps: ``enc2``, ``enc3``, ``enc4`` and ``dec3``, ``dec2`` are what each size ends with. Graph Flow's are ``down3``
     (the second downsampler, before the blocks of its size) and ``up3`` (the first upsampler, likewise): 64 channels at
-    a quarter of the size.
+    a quarter of the size; ``up2`` is the second.
 
     Source: Romera et al., IEEE T-ITS 2018, doi 10.1109/TITS.2017.2750080, the standard architecture. Two dimensions
     only.
@@ -62,6 +61,7 @@ class ERFNet(nn.Module):
             "enc3": "encoder.1",
             "enc4": "encoder.2",
             "up3": "up.0",
+            "up2": "up.1",
             "dec3": "decoder.0",
             "dec2": "decoder.1",
         }
@@ -79,27 +79,33 @@ class ERFNet(nn.Module):
 class Downsampler(nn.Module):
     """Halve the size with a strided convolution and a pooling side by side."""
 
+    ends_on = "activation"
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(in_channels, out_channels - in_channels, 3, stride=2, padding=1)
         self.pool = nn.MaxPool2d(2)
         self.norm = nn.BatchNorm2d(out_channels, eps=1e-3)
+        self.activation = nn.ReLU()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return F.relu(self.norm(torch.cat([self.convolution(features), self.pool(features)], dim=1)))
+        return self.activation(self.norm(torch.cat([self.convolution(features), self.pool(features)], dim=1)))
 
 
 class FactorisedBlock(nn.Module):
     """Residual block of 3×1 and 1×3 convolutions, the second pair dilated (the paper's non-bottleneck-1D)."""
+
+    ends_on = "activation"
 
     def __init__(self, channels: int, dropout: float = 0.0, dilation: int = 1) -> None:
         super().__init__()
         self.body = nn.Sequential(
             *_factorised(channels, 1), nn.ReLU(True), *_factorised(channels, dilation), nn.Dropout2d(dropout)
         )
+        self.activation = nn.ReLU()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return F.relu(self.body(features) + features)
+        return self.activation(self.body(features) + features)
 
 
 def _factorised(channels: int, dilation: int) -> list[nn.Module]:

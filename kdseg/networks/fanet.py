@@ -16,9 +16,9 @@ __all__ = ["FANet"]
 class FANet(nn.Module):
     """Feature-attention U-Net with widths 64, 128, 256, 512: 38,249,668 parameters in convolutions for 1 in, 2 out.
 
-    Taps: ``enc1…enc4`` and ``dec1…dec3`` are what each level ends with; ``up3`` is the output of the first transposed
-    convolution, before the skip connection, which is the teacher's deep tap in Graph Flow (its shallow one is ``enc3``;
-    both have 256 channels at a quarter of the size).
+    Taps: ``enc1…enc4`` and ``dec1…dec3`` are what each level ends with, ``up1…up3`` the outputs of the transposed
+    convolutions, before the skip connection. ``up3`` is the teacher's deep tap in Graph Flow (its shallow one is
+    ``enc3``; both have 256 channels at a quarter of the size).
 
     Source: JBHI 2020, doi 10.1109/JBHI.2020.3028180, as used by Graph Flow (arXiv 2203.08667). Layers, widths and
     counts are those of the published code, MACs to 0.1 %. What layers and counts do not tell is, in strip pooling, a
@@ -65,7 +65,8 @@ class FANet(nn.Module):
         """Semantic name of each tap to the path of its module; 1 is full resolution."""
         encoder = {f"enc{level}": f"encoder.{level - 1}" for level in (1, 2, 3, 4)}
         decoder = {f"dec{level}": f"strip.{3 - level}" for level in (3, 2, 1)}
-        return encoder | {"up3": "up.0"} | decoder
+        up = {f"up{level}": f"up.{3 - level}" for level in (3, 2, 1)}
+        return encoder | up | decoder
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         check_divisible(self, image, 8)
@@ -106,6 +107,8 @@ class SelectiveKernel(nn.Module):
 class SelectiveKernelBlock(nn.Module):
     """Residual bottleneck: 1×1, selective kernel, 1×1, shortcut."""
 
+    ends_on = "activation"
+
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -118,9 +121,10 @@ class SelectiveKernelBlock(nn.Module):
         )
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else _convolution(in_channels, out_channels, 1)
+        self.activation = nn.ReLU()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return F.relu(self.body(features) + self.shortcut(features))
+        return self.activation(self.body(features) + self.shortcut(features))
 
 
 class StripPooling(nn.Module):
@@ -129,6 +133,8 @@ class StripPooling(nn.Module):
     The gated form, for full resolution, has half as wide pooled branches, joined by concatenation instead of a sum, and
     multiplies the features by the strips.
     """
+
+    ends_on = "activation"
 
     def __init__(self, channels: int, grids: Sequence[int], gated: bool = False) -> None:
         super().__init__()
@@ -143,6 +149,7 @@ class StripPooling(nn.Module):
         self.square_out = nn.Sequential(nn.ReLU(True), _convolution(joined, channels, 3), nn.ReLU(True))
         self.strip_out = nn.Sequential(nn.ReLU(True), _convolution(channels, channels, 3), nn.ReLU(True))
         self.fuse = _convolution(2 * channels, channels, 1)
+        self.activation = nn.ReLU()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         size = features.shape[2:]
@@ -155,7 +162,7 @@ class StripPooling(nn.Module):
         column = _resize(self.column(strip.mean(dim=3, keepdim=True)), size)
         strip = self.strip_out(row + column)
         context = torch.cat([square, strip * features if self.gated else strip], dim=1)
-        return F.relu(features + self.fuse(context))
+        return self.activation(features + self.fuse(context))
 
 
 def _double(in_channels: int, out_channels: int) -> nn.Sequential:

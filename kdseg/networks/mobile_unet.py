@@ -16,8 +16,9 @@ __all__ = ["MobileUNet"]
 class MobileUNet(nn.Module):
     """U-Net on MobileNetV2 of width 1.0: 4,639,811 parameters in convolutions for 1 channel in, 2 out.
 
-    Taps: ``enc2…enc6`` (16, 24, 32, 96 and 1280 channels) and ``dec2…dec5`` (16, 24, 32, 96); nothing is computed at
-    full resolution, the logits are enlarged twofold. Graph Flow's taps are ``enc3`` and ``dec3``.
+    Taps: ``enc2…enc6`` (16, 24, 32, 96 and 1280 channels) and ``dec2…dec5`` (16, 24, 32, 96), ``up2…up5`` what
+    the decoder joins to ``enc2…enc5``; nothing is computed at full resolution, the logits are enlarged twofold. Graph
+    Flow's taps are ``enc3`` and ``dec3``. Inverted residuals end without an activation.
 
     Source: the student of Graph Flow (arXiv 2203.08667), layers, widths and counts as in the published code; the
     encoder is MobileNetV2 (arXiv 1801.04381), not pretrained. Two dimensions only.
@@ -64,7 +65,8 @@ class MobileUNet(nn.Module):
         """Semantic name of each tap to the path of its module; 1 would be full resolution."""
         encoder = {f"enc{index + 2}": f"encoder.{index}" for index in range(5)}
         decoder = {f"dec{5 - index}": f"decoder.{index}" for index in range(4)}
-        return encoder | decoder
+        up = {f"up{5 - index}": f"up.{index}" for index in range(4)}
+        return encoder | up | decoder
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         check_divisible(self, image, 32)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from monai.networks import nets
-from monai.networks.nets.attentionunet import AttentionLayer
+from monai.networks.blocks import UnetBasicBlock, UnetrBasicBlock, UnetResBlock, UnetrUpBlock, UnetUpBlock
+from monai.networks.nets.attentionunet import AttentionLayer, ConvBlock
+from monai.networks.nets.basic_unet import UpCat
 from monai.networks.nets.efficientnet import EfficientNetEncoder
-from monai.networks.nets.resnet import ResNetEncoder
+from monai.networks.nets.resnet import ResNetBlock, ResNetBottleneck, ResNetEncoder
 from torch import nn
 
-__all__ = ["MONAI_TAPS", "Stage", "number_stages"]
+__all__ = ["MONAI_ENDS", "MONAI_TAPS", "Stage", "number_stages"]
 
 
 class Stage(NamedTuple):
@@ -140,3 +142,17 @@ MONAI_TAPS: dict[type[nn.Module], Callable[[Any], list[Stage]]] = {
     nets.UNETR: _unetr,
     nets.MedNeXt: _mednext,
 }
+
+MONAI_ENDS: dict[type[nn.Module], str] = {
+    AttentionLayer: "merge",
+    ConvBlock: "conv",
+    ResNetBlock: "act",
+    ResNetBottleneck: "act",
+    UnetBasicBlock: "lrelu",
+    UnetResBlock: "lrelu",
+    UnetUpBlock: "conv_block",
+    UnetrBasicBlock: "layer",
+    UnetrUpBlock: "conv_block",
+    UpCat: "convs",
+}
+"""Which child gives the output of a block that is no ``nn.Sequential``; blocks that end on a sum are not listed."""

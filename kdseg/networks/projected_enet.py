@@ -56,6 +56,8 @@ class ProjectedENet(ENetLayout):
 class Bottleneck(nn.Module):
     """Residual block; the middle is a 3×3 convolution, dilated, or for ``dilation`` 0 a 5×1 and a 1×5."""
 
+    ends_on = "activation"
+
     def __init__(self, dims: int, channels: int, dilation: int = 1) -> None:
         super().__init__()
         convolution, inner = Conv[Conv.CONV, dims], channels // 4
@@ -74,6 +76,8 @@ class Bottleneck(nn.Module):
 class Downsampling(nn.Module):
     """Bottleneck with stride; its shortcut is pooled, and the positions of the maxima are handed on."""
 
+    ends_on = "activation"
+
     def __init__(self, dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()
         inner = out_channels // 4
@@ -90,6 +94,8 @@ class Downsampling(nn.Module):
 
 class Upsampling(nn.Module):
     """Bottleneck with a transposed convolution; its shortcut goes back to where the maxima were."""
+
+    ends_on = "activation"
 
     def __init__(self, dims: int, in_channels: int, out_channels: int) -> None:
         super().__init__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
-import torch.nn.functional as F
 from monai.networks.layers.factories import Conv, Norm, Pool
 from torch import nn
 
@@ -15,11 +14,11 @@ __all__ = ["SeparableUNet", "ThinUNet", "UNet"]
 
 
 class UNet(nn.Module):
-    """U-Net of five levels with widths c, 2c, 4c, 8c, 8c, whose double convolutions end on the normalisation.
+    """U-Net of five levels with widths c, 2c, 4c, 8c, 8c.
 
-    A double convolution is 3×3, batch norm, ReLU, 3×3, batch norm; the ReLU that follows it is applied outside. The
-    taps ``enc1…enc5`` and ``dec1…dec4`` are the outputs of those last normalisations, before the ReLU, where TinyUnet's
-    feature term (OFD) works. Upsampling is a transposed 2×2 convolution that keeps the channels.
+    A level is 3×3, batch norm, ReLU, 3×3, batch norm, ReLU; upsampling is a transposed 2×2 convolution that keeps the
+    channels. Taps: ``enc1…enc5`` and ``dec1…dec4`` after the last ReLU (``enc1:pre`` before it), ``up1…up4`` what the
+    decoder joins to ``enc1…enc4``.
 
     Source: J. BUAA 2022, 48(8):1409-1417; the layout is that of the published code (sizes and taps exactly; 14,787,777
     parameters for 1 channel in, 1 out, base 64, in 2-D). The paper's sigmoid is left to the loss: logits come out.
@@ -42,7 +41,7 @@ class UNet(nn.Module):
         >>> network(torch.zeros(2, 1, 32, 48)).shape
         torch.Size([2, 1, 32, 48])
         >>> network.taps["enc2"]
-        'encoder.1.norm2'
+        'encoder.1'
     """
 
     def __init__(
@@ -75,8 +74,8 @@ class UNet(nn.Module):
     def taps(self) -> dict[str, str]:
         """Semantic name of each tap to the path of its module; 1 is full resolution."""
         levels = len(self.encoder)
-        encoder = {f"enc{index + 1}": f"encoder.{index}.norm2" for index in range(levels)}
-        decoder = {f"dec{levels - 1 - index}": f"decoder.{index}.norm2" for index in range(levels - 1)}
+        encoder = {f"enc{index + 1}": f"encoder.{index}" for index in range(levels)}
+        decoder = {f"dec{levels - 1 - index}": f"decoder.{index}" for index in range(levels - 1)}
         up = {f"up{levels - 1 - index}": f"up.{index}" for index in range(levels - 1)}
         return encoder | up | decoder
 
@@ -85,12 +84,11 @@ class UNet(nn.Module):
         features = image
         skips: list[torch.Tensor] = []
         for level, block in enumerate(self.encoder):
-            # out of place: an in-place ReLU would change what the tap has just recorded
-            features = F.relu(block(self.pool(features) if level else features))
+            features = block(self.pool(features) if level else features)
             skips.append(features)
         skips.pop()
         for up, block in zip(self.up, self.decoder, strict=True):
-            features = F.relu(block(torch.cat([skips.pop(), up(features)], dim=1)))
+            features = block(torch.cat([skips.pop(), up(features)], dim=1))
         return self.head(features)
 
 
@@ -133,9 +131,11 @@ def _double_convolution(spatial_dims: int, before: int, after: int, separable: b
         OrderedDict(
             conv1=convolution(spatial_dims, before, after),
             norm1=norm(after),
-            relu=nn.ReLU(inplace=True),
+            relu1=nn.ReLU(inplace=True),
             conv2=convolution(spatial_dims, after, after),
             norm2=norm(after),
+            # not in place: the backward pass of a tap before it may still need what was there
+            relu2=nn.ReLU(),
         )
     )
 

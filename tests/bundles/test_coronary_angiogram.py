@@ -134,7 +134,7 @@ def test_unlabelled_images_join_the_training(work: Path) -> None:
     ignored = (batch["label"] == 255).flatten(1).all(1)
     assert ignored.tolist() == [False, False, True, True]
     engine = workflow.parser.get_parsed_content("train#trainer")
-    assert np.isfinite(engine.state.term_means["supervised"]) and engine.state.term_means["logits"] > 0
+    assert np.isfinite(engine.state.term_means["supervised"]) and engine.state.term_means["overlap"] > 0
 
 
 def test_a_method_of_the_users_own(work: Path) -> None:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from kdseg.distill import LOSSES, METHODS, Distiller, Term
+from kdseg.distill.taps import BEFORE
 from kdseg.losses import DistillationLoss
 
 Reference = Callable[[Any, list[Tensor], list[Tensor], Tensor], Tensor]
@@ -153,9 +154,10 @@ def _label_size(taps: tuple[str, ...], case: Case) -> int:
 
 
 def _tap_shapes(taps: tuple[str, ...], case: Case) -> Iterator[tuple[str, list[int]]]:
-    if any("{level}" in tap for tap in taps):
-        taps = tuple(tap.replace("{level}", str(level)) for level in (1, 2) for tap in taps)
-    taps = tuple(tap.replace("{deepest}", "3") for tap in taps)
+    several = [pattern for pattern in ("{level}", "{deeper}") if any(pattern in tap for tap in taps)]
+    for pattern in several:
+        taps = tuple(tap.replace(pattern, str(level)) for level in (1, 2) for tap in taps)
+    taps = tuple(tap.replace("{deepest}", "3").replace("{finest}", "1").removesuffix(BEFORE) for tap in taps)
     levels = {tap: int(number[0]) for tap in taps if (number := re.findall(r"\d+$", tap))}
     full = _label_size(taps, case)
     for index, tap in enumerate(taps):
@@ -165,7 +167,9 @@ def _tap_shapes(taps: tuple[str, ...], case: Case) -> Iterator[tuple[str, list[i
             yield tap, [1] + [full] * case.dims
         else:
             size = max(2, full // 2 ** (1 + levels.get(tap, 1) - min(levels.values(), default=1)))
-            yield tap, [2 + index % 2] + [size] * case.dims
+            # pairs of equal width where only these count
+            width = 2 + (index // 2 if case.name == "feature_similarity" else index) % 2
+            yield tap, [width] + [size] * case.dims
 
 
 class SmallNet(nn.Module):

@@ -29,9 +29,11 @@ def test_a_method_of_ones_own() -> None:
     [
         ("lightvesel", {}, "did you mean 'lightvessel'"),
         ("kd", {"logit": {"weight": 1}}, "did you mean 'logits'"),
-        ("kd", {"logits": {"temperatur": 2}}, "did you mean 'temperature'"),
+        ("emkd", {"prediction": {"temperatur": 2}}, "did you mean 'temperature'"),
         ("kd", {"logits": {"weight": -1}}, "0 or more"),
         ("kd", {"logits": {"weight": "much"}}, "0 or more"),
+        ("kd", {"logits": {"weight": 3}}, "a weight from 0 to 1"),
+        ("kd", {"logits": {"share": 0.5}}, "a weight from 0 to 1"),
         ({"mine": {"loss": "textur"}}, {}, "did you mean 'texture'"),
         ({"mine": {"weight": 1}}, {}, "name of a loss"),
     ],
@@ -39,6 +41,19 @@ def test_a_method_of_ones_own() -> None:
 def test_mistakes_get_a_suggestion(method: object, settings: dict[str, dict[str, object]], told: str) -> None:
     with pytest.raises(UserError, match=told):
         build_method(method, settings)  # type: ignore[arg-type]
+
+
+def test_a_share_unless_a_weight_is_given() -> None:
+    shares = {name: term.share for name, term in build_method("skds").terms.items()}
+    assert shares == {"logits": 1.0, "pairwise": 0.3, "adversarial": 0.1}
+    absolute = build_method("skds", {"pairwise": {"share": 0.2}}, balance="paper").terms
+    assert absolute["logits"].share is None and absolute["logits"].weight == 10.0
+    assert absolute["pairwise"].share == 0.2, "what is asked for comes before the balance"
+    assert build_method("skds", {"logits": {"weight": 2.0}}).terms["logits"].share is None
+    own = {"a": {"loss": "texture"}, "b": {"loss": "texture", "weight": 2.0}, "c": {"loss": "soft_labels"}}
+    assert [term.share for term in build_method(own).terms.values()] == [0.5, None, None]
+    with pytest.raises(UserError, match="did you mean 'gradient'"):
+        build_method("skds", balance="gradients")  # type: ignore[arg-type]
 
 
 def test_every_method_builds_and_names_known_losses() -> None:

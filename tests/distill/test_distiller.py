@@ -10,8 +10,8 @@ from torch import nn
 
 from kdseg.distill import Distiller
 from kdseg.errors import UserError
-from kdseg.losses import LogitsLoss, gradient_penalty, logits_distillation
-from kdseg.losses.affinity import AffinityFieldLoss
+from kdseg.losses import LogitsLoss, SegmentationLoss, gradient_penalty, logits_distillation
+from kdseg.losses.overlap import soft_dice_distance
 from tests.distill.contract import Case, SmallNet, setting
 
 
@@ -118,14 +118,34 @@ def test_affinity_field_weights_ascend() -> None:
     assert given.value() > before
 
 
-def test_affinity_field_decays() -> None:
-    torch.manual_seed(0)
-    loss, tap, label = AffinityFieldLoss(decay_steps=2), [torch.randn(1, 2, 8, 8)], torch.randint(0, 2, (1, 1, 8, 8))
-    loss.build(tap, tap)
-    values = [loss(tap, tap, label).item() for _ in range(3)]
-    assert values[2] == pytest.approx(values[0] / 10, rel=1e-5)
-    loss.eval()
-    assert loss(tap, tap, label).item() == loss(tap, tap, label).item()
+def test_kd_moves_the_labels_towards_the_teacher_and_keeps_their_balance() -> None:
+    """``Dice(p, y) + (1 − α)·CE(p, y) + α·CE(p, p_T) + β·D(p, p_T)``; where nothing is labelled the last two."""
+    built = distiller("kd").eval()
+    image, label = torch.randn(2, 1, 32, 32), torch.randint(0, 2, (2, 1, 32, 32))
+    taps = built.teacher.taps(image)
+    q, supervised = taps["logits"].softmax(1), SegmentationLoss()
+    for y in (label, torch.full_like(label, 255)):
+        logits, values = built(image, taps, y)
+        p, total = logits.softmax(1), supervised(logits, y) + built.total(values)
+        unlabelled = 0.5 * -(q * p.log()).sum(1).mean() + soft_dice_distance(p, q)
+        dice = supervised(logits, y) - SegmentationLoss(dice_weight=0)(logits, y)
+        labelled = dice + 0.5 * SegmentationLoss(dice_weight=0)(logits, y)
+        torch.testing.assert_close(total, unlabelled + (labelled if y is label else supervised(logits, y)))
+
+
+def test_the_critics_penalty_and_the_students_term_have_one_scale() -> None:
+    """A critic of one score a patch: more patches change neither the penalty nor the student's gradient's length."""
+    lengths, penalties = [], []
+    for patches in (1, 16):
+        critic = nn.Conv2d(1, 1, 4, stride=4, bias=False)
+        nn.init.constant_(critic.weight, patches**0.5)
+        image = torch.randn(2, 1, 4, 4 * patches)
+        penalties.append(gradient_penalty(critic, image, torch.randn_like(image)).item())
+        image.requires_grad_(True)
+        (gradient,) = torch.autograd.grad(critic(image).flatten(1).mean(1).sum(), image)
+        lengths.append(gradient.flatten(1).norm(dim=1).mean().item())
+    # a gradient of length 4 either way: (4 − 1)² = 9
+    assert lengths == pytest.approx([4.0, 4.0]) and penalties == pytest.approx([9.0, 9.0])
 
 
 def test_mistakes_are_told_before_training() -> None:
@@ -143,4 +163,5 @@ def test_mistakes_are_told_before_training() -> None:
 
 def test_total_weighs_the_terms() -> None:
     built = distiller("adaptive_affinity", method_args={"gram": {"weight": 2.0}, "affinity": {"weight": 0}})
+    built.weights["logits"] = 3.0
     assert built.total({"logits": torch.tensor(1.0), "gram": torch.tensor(1.0)}) == pytest.approx(3.0 + 2.0)

@@ -21,6 +21,8 @@ from kdseg.errors import UserError
         ({"decay": 5}, [1.0, 0.6, 0.0, 0.0]),
         ("tenfold_decay", [1.0, 10**-0.2, 10**-0.5, 0.1]),
         ({"tenfold_decay": 5}, [1.0, 10**-0.4, 0.1, 0.01]),
+        ({"decay": 0.5}, [1.0, 0.6, 0.0, 0.0]),
+        ({"ramp": 1.0}, [0.0, 0.2, 0.5, 1.0]),
     ],
 )
 def test_values_at_steps_0_2_5_and_10_of_10(written: Any, values: list[float]) -> None:
@@ -46,7 +48,7 @@ def test_a_share_switches_on_a_term_that_is_off() -> None:
     [
         ({"schedule": "rampp"}, "did you mean 'ramp'"),
         ({"schedule": {"tenfold": 10}}, "did you mean 'tenfold_decay'"),
-        ({"schedule": {"ramp": 0}}, "1 or more"),
+        ({"schedule": {"ramp": 0}}, "whole number"),
         ({"schedule": {"ramp": 1.5}}, "whole number"),
         ({"schedule": {"ramp": 5, "decay": 5}}, "one of constant"),
         ({"schedule": 5}, "one of constant"),
@@ -58,4 +60,4 @@ def test_a_share_switches_on_a_term_that_is_off() -> None:
 )
 def test_mistakes_are_found_before_training(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        build_method("kd", {"logits": changes})
+        build_method("skds", {"pairwise": changes})

@@ -54,7 +54,16 @@ def test_unknown_tap_and_path_get_a_suggestion() -> None:
 
 
 def test_the_user_names_win() -> None:
-    assert tap_paths(SmallNet(), {"enc1": "encoder.3"})["enc1"] == "encoder.3"
+    paths = tap_paths(SmallNet(), {"enc1": "encoder.3"})
+    assert paths["enc1"] == "encoder.3" and paths["enc1:pre"] == "encoder.3.2:in"
+    assert tap_paths(SmallNet(), {"enc1:pre": "encoder.0.1"})["enc1:pre"] == "encoder.0.1"
+    assert tap_paths(SmallNet())["up2"] == "decoder.1", "what has no tap of its own before the decoder"
+
+
+def test_before_an_activation_in_place_the_values_are_kept() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 1), nn.ReLU(inplace=True))
+    _, taps = TapRecorder(network, ["enc1", "enc1:pre"], {"enc1": "1"})(torch.randn(2, 1, 4, 4))
+    assert (taps["enc1:pre"] < 0).any() and torch.equal(taps["enc1:pre"].relu(), taps["enc1"])
 
 
 def test_levels_are_those_both_networks_have() -> None:
@@ -64,6 +73,10 @@ def test_levels_are_those_both_networks_have() -> None:
     assert expand_taps(Term("x", ("enc{deepest}",)), has_s, has_t)[0] == ["enc3"]
     assert expand_taps(Term("x", ("enc{deepest}", "dec{deepest}")), has_s, has_t)[0] == ["enc2", "dec2"]
     assert expand_taps(Term("x", ("enc{deepest}", "logits")), has_s, has_t)[1] == ["enc3", "logits"]
+    assert expand_taps(Term("x", ("enc{deeper}",)), has_t, has_t)[0] == ["enc2", "enc3"]
+    assert expand_taps(Term("x", ("dec{deeper}",)), ["dec1"], ["dec1"])[0] == ["dec1"]
+    # before the classifier is another level in either
+    assert expand_taps(Term("x", ("dec{finest}", "logits")), has_s, has_t) == (["dec2", "logits"], ["dec1", "logits"])
 
 
 def test_teacher_taps_may_have_other_names() -> None:
@@ -74,5 +87,7 @@ def test_teacher_taps_may_have_other_names() -> None:
 def test_no_common_level_is_told() -> None:
     with pytest.raises(UserError, match="no level that both networks have"):
         expand_taps(Term("x", ("enc{deepest}",)), ["enc1"], ["enc2"])
+    with pytest.raises(UserError, match="no level that both networks have"):
+        expand_taps(Term("x", ("dec{finest}",)), ["enc1"], ["enc2"])
     with pytest.raises(UserError, match="1 for the student, 2 for the teacher"):
         expand_taps(Term("x", ("enc1",), teacher_taps=("enc1", "enc2")), ["enc1"], ["enc1", "enc2"])

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kdseg.distill import Distiller, Teacher
 from kdseg.engines import DistillationTrainer, loss_terms
-from kdseg.handlers import ParaphraserWarmup
+from kdseg.handlers import ParaphraserWarmup, TermWeights
 from kdseg.losses import SegmentationLoss
 from kdseg.networks import UNet
 from tests.tiny import SIZE, discriminator_step, images
@@ -36,6 +36,7 @@ def train(method: Any, batches: list[Any], world: int) -> dict[str, Any]:
     distilled = Distiller(
         student, Teacher(UNet(base_channels=3)), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE)
     )
+    per_image(distilled.terms)
     trainer = DistillationTrainer(
         device=torch.device("cpu"),
         max_epochs=1,
@@ -44,7 +45,7 @@ def train(method: Any, batches: list[Any], world: int) -> dict[str, Any]:
         distiller=distilled,
         optimizer=torch.optim.SGD(distilled.trained_parameters(), lr=0.05),
         loss_function=SegmentationLoss("sigmoid"),
-        train_handlers=[ParaphraserWarmup(steps=4), discriminator_step(distilled)],
+        train_handlers=[ParaphraserWarmup(steps=4), discriminator_step(distilled), TermWeights(distilled)],
     )
     losses: list[float] = []
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda e: losses.append(loss_terms(e.state.output)["loss"]))

@@ -19,7 +19,7 @@ from torch.utils.data import RandomSampler
 from kdseg.distill import Distiller, Teacher
 from kdseg.engines import Arm, DistillationTrainer, FanOut
 from kdseg.engines.shared_batches import SharedBatches
-from kdseg.handlers import ParaphraserWarmup, ReproducibleEpochs, TrainingCheckpoint
+from kdseg.handlers import ParaphraserWarmup, ReproducibleEpochs, TermWeights, TrainingCheckpoint
 from kdseg.losses import SegmentationLoss
 from kdseg.networks import UNet
 from tests.tiny import SIZE, discriminator_step, images
@@ -70,8 +70,10 @@ def build(method: str, data: CacheDataset, epochs: int = 3, folder: Path | None 
         distilled = Distiller(student, Teacher(teacher), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE))
         step = discriminator_step(distilled, 1e-3)
         optimizer = torch.optim.AdamW(distilled.trained_parameters(), 0.01)
+        weights = TermWeights(distilled, every=3)
         objects = {"student": student, "terms": distilled.terms, "optimizer": optimizer, "critic": step.optimizer}
-        handlers += [step, ParaphraserWarmup(steps=2, seed=7)]
+        objects["weights"] = weights
+        handlers += [step, ParaphraserWarmup(steps=2, seed=7), weights]
         trainer = DistillationTrainer(network=distilled, optimizer=optimizer, train_handlers=handlers, **common)
     if folder is not None:
         TrainingCheckpoint(folder / f"{method}.pt", objects).attach(trainer)

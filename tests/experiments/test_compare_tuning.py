@@ -55,8 +55,10 @@ def test_every_arm_has_as_many_trials_and_its_best_is_used(
         settings = json.loads((out / done["all", arm, 0]["folder"] / "cell.json").read_text())["settings"]
         assert settings["learning_rate"] == rate
         if arm != "alone":
-            weights = {name: part["weight"] for name, part in settings["method_args"].items()}
+            key = "weight" if arm == "kd" else "share"
+            weights = {name: part[key] for name, part in settings["method_args"].items()}
             assert weights == found[f"all/ThinUNet/{arm}"].best_params
+            assert arm != "kd" or all(trial.params["logits"] <= 1 for trial in found["all/ThinUNet/kd"].trials)
     trials = list((out / "tuning").rglob("trial_*"))
     assert len(trials) == 9 and all((trial / "done.json").is_file() for trial in trials)
     assert "kd" in str(json.loads((out / "comparison.json").read_text())["tuned"])

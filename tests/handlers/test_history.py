@@ -38,7 +38,7 @@ def test_every_term_of_every_epoch_once_also_after_a_stop(tmp_path: Path) -> Non
         training(tmp_path, stop_after=2).run()
     assert {epoch for epoch, _, _ in rows(tmp_path)} == {1, 2}
     training(tmp_path).run()
-    names = ("train/loss", "train/supervised", "train/logits", "train/learning_rate")
+    names = ("train/loss", "train/supervised", "train/logits", "train/overlap", "train/learning_rate")
     assert rows(tmp_path) == [(epoch, 2 * epoch, name) for epoch in (1, 2, 3) for name in names]
 
 
@@ -46,4 +46,4 @@ def test_a_new_training_starts_a_new_table(tmp_path: Path) -> None:
     training(tmp_path).run()
     (tmp_path / "training.pt").unlink()
     training(tmp_path).run()
-    assert len(rows(tmp_path)) == 12
+    assert len(rows(tmp_path)) == 15

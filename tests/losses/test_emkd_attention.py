@@ -31,6 +31,19 @@ def test_only_pairs_of_classes_that_are_present_count() -> None:
     assert loss([logits, student], [logits, teacher], ignored).item() == 0
 
 
+def test_a_class_that_is_thinner_than_a_position_keeps_its_region() -> None:
+    """A line of one voxel in sixteen: the nearest voxel of each position misses it."""
+    label = torch.zeros(1, 1, 16, 16)
+    label[..., 3] = 1
+    logits = torch.zeros(1, 2, 16, 16)
+    student = torch.zeros(1, 2, 1, 2)
+    student[0, 0, 0, 0], student[0, 1, 0, 1] = 1.0, 1.0
+    # background: 7/15 of the left vector, 8/15 of the right one; the line lies in the left position alone
+    wanted = (1 - 7 / (7**2 + 8**2) ** 0.5) ** 2
+    value = RegionAffinityLoss()([logits, student], [logits, torch.ones(1, 2, 1, 2)], label)
+    assert value.item() == pytest.approx(wanted)
+
+
 def test_sigmoid_regions_include_the_rest() -> None:
     logits, label = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1, 0]]]])
     student = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])

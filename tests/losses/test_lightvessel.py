@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from kdseg.errors import UserError
 from kdseg.losses import FeatureSimilarityLoss
 
 
@@ -12,12 +14,11 @@ def taps(*widths: int) -> list[Tensor]:
     return [torch.randn(2, width, 6, 6) for width in widths]
 
 
-def test_levels_of_unequal_width_are_left_out_where_others_agree() -> None:
+def test_levels_of_unequal_width_are_left_out() -> None:
     torch.manual_seed(0)
     student, teacher = taps(3, 3, 6, 3), taps(5, 5, 10, 5)
     loss = FeatureSimilarityLoss()
     loss.build(student, teacher)
-    assert not list(loss.parameters())
     value = loss(student, teacher)
     first_level = (
         (nn.functional.cosine_similarity(*teacher[:2]) - nn.functional.cosine_similarity(*student[:2])).square().mean()
@@ -26,15 +27,20 @@ def test_levels_of_unequal_width_are_left_out_where_others_agree() -> None:
     assert loss([*student[:2], *taps(6, 3)], [*teacher[:2], *taps(10, 5)]) == value
 
 
-def test_all_levels_count_where_none_agrees() -> None:
+@pytest.mark.parametrize("widths", [(3, 4, 6, 3), (3, 3, 6)])
+def test_where_no_pair_is_equally_wide_the_term_is_refused(widths: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="pairs of an encoder and a decoder level of equal width"):
+        FeatureSimilarityLoss().build(taps(*widths), taps(*widths))
+
+
+def test_of_equal_widths_four_channels_or_more_are_preferred() -> None:
     torch.manual_seed(0)
-    student, teacher = taps(3, 4, 6, 3), taps(5, 6, 10, 5)
+    student, teacher = taps(2, 2, 4, 4), taps(8, 8, 16, 16)
     loss = FeatureSimilarityLoss()
     loss.build(student, teacher)
-    trained = [parameter for parameter in loss.parameters() if parameter.requires_grad]
-    assert len(trained) == 2
     value = loss(student, teacher)
-    assert loss([*student[:2], *taps(6, 3)], teacher) != value
+    assert loss([*taps(2, 2), *student[2:]], teacher) == value
+    assert loss([*student[:2], *taps(4, 4)], teacher) != value
 
 
 def test_a_width_must_agree_in_both_networks() -> None:

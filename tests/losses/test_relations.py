@@ -95,30 +95,34 @@ def test_classes_split_the_distance(channels: int, near: bool) -> None:
     torch.manual_seed(0)
     s = torch.randn(2, channels, 6, 8)
     t = s + 1e-4 * torch.randn_like(s) if near else torch.randn(2, 5, 6, 8)
-    classes = torch.randint(-1, 3, (2, 48))
-    same = (classes.unsqueeze(1) == classes.unsqueeze(2)).double()
-    valid = ((classes >= 0).unsqueeze(1) & (classes >= 0).unsqueeze(2)).double()
-    pairs = {"within": same * valid, "between": (1 - same) * valid}
+    # positions of one class, of several, of a class that the second image lacks, and of none
+    membership = torch.rand(2, 3, 48) * (torch.rand(2, 3, 48) > 0.5) / 3
+    membership[0, :, :8] = torch.eye(3)[torch.arange(8) % 3].T
+    membership[1, 2] = 0
+    shares = membership.double()
+    same = shares.transpose(1, 2) @ shares
+    valid = shares.sum(1).unsqueeze(1) * shares.sum(1).unsqueeze(2)
+    pairs = {"within": same, "between": valid - same}
     for index, mask in enumerate(pairs.values()):
 
         def dense(a: Tensor, b: Tensor, mask: Tensor = mask) -> Tensor:
             return ((dense_relations(a, a, True) - dense_relations(b, b, True)).square() * mask).sum()
 
         def exact(a: Tensor, b: Tensor, index: int = index) -> Tensor:
-            return class_relation_distance(a, b, classes)[index].sum()
+            return class_relation_distance(a, b, membership)[index].sum()
 
         value, gradient = relative_errors(exact, dense, s, t)
         assert value < 1e-5 and gradient < 1e-5
-        torch.testing.assert_close(class_relation_distance(s, t, classes)[2 + index], mask.sum((1, 2)))
+        torch.testing.assert_close(class_relation_distance(s, t, membership)[2 + index], mask.sum((1, 2)))
 
 
 def test_products_have_the_right_gradient() -> None:
     torch.manual_seed(0)
     taps = [torch.randn(2, channels, 3, 4, dtype=torch.float64, requires_grad=True) for channels in (2, 3)]
-    classes = torch.randint(-1, 2, (2, 12))
+    membership = torch.rand(2, 2, 12) * (torch.rand(2, 2, 12) > 0.3)
     for cosine in (False, True):
         assert torch.autograd.gradcheck(lambda a, b, cosine=cosine: channel_products([a, b], cosine), taps)
-        assert torch.autograd.gradcheck(lambda a, b, cosine=cosine: channel_products([a, b], cosine, classes, 2), taps)
+        assert torch.autograd.gradcheck(lambda a, b, cosine=cosine: channel_products([a, b], cosine, membership), taps)
 
 
 def test_zero_vectors_have_no_gradient() -> None:

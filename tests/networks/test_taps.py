@@ -11,7 +11,9 @@ from monai.networks import nets
 from monai.networks.nets.unet import CheckpointUNet
 from torch import nn
 
+from kdseg.distill import TapRecorder
 from kdseg.networks import ThinUNet, find_taps
+from kdseg.networks.taps import before_activation
 
 
 def record_taps(network: nn.Module, taps: dict[str, str], image: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -37,6 +39,20 @@ def assert_sizes(taps: dict[str, torch.Tensor], image: torch.Tensor) -> None:
         reduced = 2 ** (int(name.lstrip("encdowup")) - 1)
         assert features.ndim == image.ndim, name
         assert [*features.shape[2:]] == [size // reduced for size in image.shape[2:]], name
+
+
+def assert_before_activation(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
+    """Where a tap has an activation before it, its value for what was seen there is the tap. Those taps."""
+    found = {tap: before_activation(network, path) for tap, path in find_taps(network).items()}
+    found = {tap: path for tap, path in found.items() if path != find_taps(network)[tap]}
+    recorder = TapRecorder(network.eval(), [*found, *(f"{tap}:pre" for tap in found)])
+    with torch.no_grad():
+        _, taps = recorder(image)
+        for tap, path in found.items():
+            activation = network.get_submodule(path.removesuffix(":in"))
+            assert torch.equal(activation(taps[f"{tap}:pre"].clone()), taps[tap]), tap
+    recorder.remove()
+    return found
 
 
 def levels(encoder: range, decoder: range) -> set[str]:
@@ -113,8 +129,11 @@ def test_monai_taps_have_the_size_that_their_number_tells(name: str, dims: int) 
     network = build(dims)
     taps = find_taps(network)
     assert set(taps) == expected
-    image = torch.zeros(1, 1, 2 * size, *[size] * (dims - 1))
+    image = torch.rand(1, 1, 2 * size, *[size] * (dims - 1))
     assert_sizes(record_taps(network, taps, image), image)
+    found = assert_before_activation(network, image)
+    ends_on_a_sum = "residual" in name or name.startswith(("SegResNet", "MedNeXt"))
+    assert bool(found) != ends_on_a_sum
 
 
 def test_anisotropic_levels_follow_the_most_reduced_axis() -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from kdseg.errors import UserError
 from kdseg.networks import find_taps
-from tests.networks.test_taps import assert_sizes, record_taps
+from tests.networks.test_taps import assert_before_activation, assert_sizes, record_taps
 
 
 class NetworkContract:
@@ -21,6 +21,8 @@ class NetworkContract:
     multiple_of: ClassVar[int]
     taps: ClassVar[set[str]]
     settings: ClassVar[dict[str, Any]] = {}
+    activated: ClassVar[set[str]]
+    """Taps that end on an activation."""
 
     def build(self, in_channels: int = 1, out_channels: int = 2) -> nn.Module:
         torch.manual_seed(0)
@@ -46,6 +48,11 @@ class NetworkContract:
         taps = find_taps(network)
         assert set(taps) == self.taps
         assert_sizes(record_taps(network, taps, image), image)
+
+    def test_before_its_activation_a_tap_is_what_the_activation_gets(self) -> None:
+        network, image = self.build().eval(), self.image()
+        found = assert_before_activation(network, image)
+        assert {tap for tap in found if tap.startswith(("enc", "dec"))} >= self.activated
 
     def test_taps_are_not_changed_after_they_are_seen(self) -> None:
         network, image = self.build().eval(), self.image()

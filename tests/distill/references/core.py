@@ -27,22 +27,28 @@ def overlap(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tens
     p, q = (z[0].softmax(1) if loss.head == "softmax" else z[0].sigmoid() for z in (student, teacher))
     values = []
     for p_map, q_map in zip(p.flatten(0, 1), q.flatten(0, 1), strict=True):
-        shared, whole = 2 * (p_map * q_map).sum() + 1e-5, p_map.square().sum() + q_map.square().sum() + 1e-5
-        values.append(1 - shared / whole)
+        values.append((p_map - q_map).abs().sum() / (p_map.sum() + q_map.sum() + 1e-5))
     return torch.stack(values).mean()
 
 
-@reference("feature_similarity", {}, {"similarity": "cross"}, {"similarity": "channel"})
+@reference("soft_labels")
+def soft_labels(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
+    z, entropies = student[0], []
+    if loss.head == "softmax":
+        truth = torch.stack([label[:, 0] == k for k in range(z.shape[1])], 1)
+        for target in (teacher[0].softmax(1), truth):
+            entropies.append(-(z.softmax(1).log() * target).sum(1).mean())
+    else:
+        for target in (teacher[0].sigmoid(), label):
+            entropies.append(-(z.sigmoid().log() * target + (-z).sigmoid().log() * (1 - target)).mean())
+    return entropies[0] - entropies[1]
+
+
+@reference("feature_similarity", {}, {"similarity": "cross"})
 def feature_similarity(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
     total = torch.zeros((), dtype=student[0].dtype)
     for level in range(len(student) // 2):
         e_s, d_s, e_t, d_t = student[2 * level], student[2 * level + 1], teacher[2 * level], teacher[2 * level + 1]
-        if loss.similarity == "channel":
-            gram_s = torch.einsum("bip,bjp->bij", e_s.flatten(2), d_s.flatten(2)) / e_s[0, 0].numel()
-            gram_t = torch.einsum("bip,bjp->bij", e_t.flatten(2), d_t.flatten(2)) / e_t[0, 0].numel()
-            total = total + (gram_s - gram_t).square().mean()
-            continue
-        e_s, e_t = loss.student_bridges[level](e_s), loss.teacher_bridges[level](e_t)
         e_s, d_s, e_t, d_t = (x.flatten(2) / x.flatten(2).norm(dim=1, keepdim=True) for x in (e_s, d_s, e_t, d_t))
         if loss.similarity == "symmetric":
             total = total + ((e_s * d_s).sum(1) - (e_t * d_t).sum(1)).square().mean()

@@ -39,14 +39,22 @@ def importance_map(loss: Any, student: Taps, teacher: Taps, label: Tensor) -> Te
 
 
 def regions_of(label: Tensor, size: tuple[int, ...], classes: int, head: str) -> Tensor:
-    """B × R × positions, true where a position belongs to the region."""
-    small = F.interpolate(label.double(), size=size, mode="nearest")
+    """B × R × N: how much of a position belongs to the region."""
     if head == "softmax":
-        parts = [small[:, 0] == k for k in range(classes)]
+        parts = [label[:, 0] == k for k in range(classes)]
     else:
-        parts = [small[:, k] == 1 for k in range(classes)]
+        parts = [label[:, k] == 1 for k in range(classes)]
         parts.append(~torch.stack(parts).any(0))
-    return torch.stack(parts, 1).flatten(2)
+    return torch.stack([share_of_cells(part, size) for part in parts], 1)
+
+
+def share_of_cells(part: Tensor, size: tuple[int, ...]) -> Tensor:
+    """B × N: how much of the cell of each position of a tap a yes-or-no map covers."""
+    cells = []
+    for place in product(*(range(n) for n in size)):
+        window = [slice(p * n // m, (p + 1) * n // m) for p, n, m in zip(place, part.shape[1:], size, strict=True)]
+        cells.append(part[(slice(None), *window)].double().flatten(1).mean(1))
+    return torch.stack(cells, 1)
 
 
 @reference("region_affinity")
@@ -60,7 +68,7 @@ def region_affinity(loss: Any, student: Taps, teacher: Taps, label: Tensor) -> T
             for i, j in combinations(present, 2):
                 cosines = []
                 for features in (s[image].flatten(1), t[image].flatten(1)):
-                    a, b = (features[:, regions[image, r]].mean(1) for r in (i, j))
+                    a, b = (features @ regions[image, r].to(features) for r in (i, j))
                     cosines.append(a @ b / (a.norm() * b.norm()))
                 apart.append((cosines[0] - cosines[1]) ** 2)
         if apart:
@@ -97,7 +105,7 @@ def overhaul(loss: Any, student: Taps, teacher: Taps, label: Tensor) -> Tensor:
         target, part = t.maximum(loss.margins[index][0].to(t)), connector(s)
         torch.testing.assert_close(loss.margins[index].double(), margin.flatten(2)[0, :, 0], rtol=1e-6, atol=0)
         counts = (part > target) | (target > 0)
-        total = total + (part - target)[counts].square().sum() / len(s) / 2 ** (len(student) - 1 - index)
+        total = total + (part - target)[counts].square().sum() / t.numel() / 2 ** (len(student) - 1 - index)
     return total
 
 

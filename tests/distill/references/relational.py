@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.distill.contract import reference
+from tests.distill.references.features import share_of_cells
 
 
 def cosines(tap: Tensor) -> Tensor:
@@ -17,21 +18,23 @@ def cosines(tap: Tensor) -> Tensor:
     return vectors.transpose(1, 2) @ vectors
 
 
-def same_class(label: Tensor, size: tuple[int, ...]) -> Tensor:
-    """``B × N × N``: do two positions agree in all channels of the label? Every second voxel is what nearest takes."""
-    step = label.shape[2] // size[0]
-    label = label[(slice(None), slice(None), *[slice(None, None, step)] * len(size))].flatten(2)
-    return (label.unsqueeze(2) == label.unsqueeze(3)).all(1)
+def memberships(label: Tensor, size: tuple[int, ...]) -> list[Tensor]:
+    """For each combination of the label's channels ``B × N``: how much of a position has it."""
+    found = sorted({tuple(column.tolist()) for column in label.movedim(1, -1).flatten(0, -2)})
+    return [share_of_cells((label.movedim(1, -1) == torch.tensor(c)).all(-1), size) for c in found]
 
 
 @reference("adaptive_affinity")
 def adaptive_affinity(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
     squares = (cosines(student[0]) - cosines(teacher[0])).square()
-    same = same_class(label, tuple(student[0].shape[2:]))
+    classes = memberships(label, tuple(student[0].shape[2:]))
     images = []
-    for square, pairs in zip(squares, same, strict=True):
-        share = pairs.double().mean()
-        images.append((1 - share) * square[pairs].mean() + share * square[~pairs].mean())
+    for image, square in enumerate(squares):
+        # two positions are of one class by the product of their shares
+        pairs = torch.stack([m[image].outer(m[image]) for m in classes]).sum(0).to(square)
+        share = pairs.mean()
+        within, between = (square * pairs).sum() / pairs.sum(), (square * (1 - pairs)).sum() / (1 - pairs).sum()
+        images.append((1 - share) * within + share * between)
     return torch.stack(images).mean()
 
 
@@ -64,10 +67,10 @@ def affinity_field(loss: Any, student: list[Tensor], teacher: list[Tensor], labe
 @reference("gram", {}, {"gram_axis": "spatial"})
 def gram(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
     s, t = student[0].flatten(2), teacher[0].flatten(2)
-    channels, positions = s.shape[1:]
     if loss.gram_axis == "spatial":
-        return ((s.transpose(1, 2) @ s - t.transpose(1, 2) @ t) / channels).square().mean()
-    return ((s @ s.transpose(1, 2) - t @ t.transpose(1, 2)) / (channels * positions)).square().mean()
+        s, t = s.transpose(1, 2), t.transpose(1, 2)
+    grams = zip(s @ s.transpose(1, 2), t @ t.transpose(1, 2), strict=True)
+    return torch.stack([(gram_s - gram_t).norm() ** 2 / gram_t.norm() ** 2 for gram_s, gram_t in grams]).mean()
 
 
 @reference("flow")
@@ -103,7 +106,7 @@ def batch_similarity(loss: Any, student: list[Tensor], teacher: list[Tensor], la
     for tap in (student[0], teacher[0]):
         products = tap.flatten(1) @ tap.flatten(1).T
         rows.append(products / products.norm(dim=1, keepdim=True))
-    return (rows[0] - rows[1]).square().sum() / len(student[0]) ** 2
+    return (rows[0] - rows[1]).square().sum() / len(student[0])
 
 
 @reference("relational", {"relation": "distance"}, {"relation": "angle"})
@@ -127,13 +130,17 @@ def relational(loss: Any, student: list[Tensor], teacher: list[Tensor], label: T
 
 @reference("class_variation")
 def class_variation(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
-    same = same_class(label, tuple(student[0].shape[2:])).to(student[0])
-    variations = []
-    for tap in (student[0], teacher[0]):
-        vectors = tap.flatten(2)
-        centres = vectors @ same / same.sum(1, keepdim=True)
-        variations.append(F.cosine_similarity(vectors, centres, dim=1))
-    return (variations[0] - variations[1]).square().mean()
+    total, count = student[0].new_zeros(()), 0.0
+    for member in memberships(label, tuple(student[0].shape[2:])):
+        variations = []
+        for tap in (student[0], teacher[0]):
+            vectors = tap.flatten(2)
+            centre = (vectors * member.unsqueeze(1)).sum(2, keepdim=True) / member.sum(1).view(-1, 1, 1)
+            # a class that is not in an image has no centre there, and no position
+            variations.append(F.cosine_similarity(vectors, centre.nan_to_num(), dim=1))
+        total = total + ((variations[0] - variations[1]).square() * member).sum()
+        count += member.sum()
+    return total / count
 
 
 @reference("channel", {}, {"temperature": 1.0})
@@ -143,7 +150,7 @@ def channel(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tens
     return loss.temperature**2 / (batch * channels) * (p * (p / q).log()).sum()
 
 
-@reference("cross_image", {}, {"temperature": 0.1})
+@reference("cross_image", {}, {"temperature": 1.0})
 def cross_image(loss: Any, student: list[Tensor], teacher: list[Tensor], label: Tensor) -> Tensor:
     s, t = (tap.flatten(2) / tap.flatten(2).norm(dim=1, keepdim=True) for tap in (student[0], teacher[0]))
     pairs = []
