@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from kdseg.experiments import paired
-from kdseg.experiments.table import text_table
+from kdseg.report.table import text_table
+from kdseg.statistics import paired
 
 SETS, RESAMPLES = 1000, 1000
 KINDS = ["percentile", "BCa", "kdseg"]

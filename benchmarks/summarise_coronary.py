@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy.stats import bootstrap
 
-from kdseg.experiments.table import markdown_table
+from kdseg.report.table import markdown_table
 
 METRICS = ["dice", "cldice", "iou", "sensitivity", "specificity", "auc", "hd95_px"]
 

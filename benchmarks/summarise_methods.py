@@ -10,7 +10,7 @@ import math
 import sys
 from pathlib import Path
 
-from kdseg.experiments.table import markdown_table
+from kdseg.report.table import markdown_table
 
 NO_DISTANCE = ("asd", "adversarial", "discriminator")
 """Terms of a game between two networks: they need not fall."""

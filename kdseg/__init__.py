@@ -14,18 +14,23 @@ from kdseg._version import __version__
 __all__ = ["__version__"]
 
 _ROOMS = (
+    "benchmark",
+    "compare",
     "configuration",
     "data",
     "deploy",
     "distill",
     "engines",
     "errors",
-    "experiments",
     "handlers",
     "losses",
     "metrics",
     "networks",
+    "phantom",
+    "pictures",
+    "report",
     "settings",
+    "statistics",
     "transforms",
 )
 

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "kdseg"
 ORDER = ["errors", "files", "settings", "configuration", "networks", "losses", "data", "transforms", "metrics"]
-ORDER += ["distill", "engines", "handlers", "deploy", "experiments", "cli"]
+ORDER += ["pictures", "distill", "engines", "handlers", "deploy", "phantom"]
+ORDER += ["statistics", "report", "compare", "benchmark", "cli"]
 HEAVY = {"mlflow", "SimpleITK", "highdicom", "openvino", "ray", "matplotlib", "optuna", "skimage", "pydicom", "scipy"}
 
 

@@ -62,7 +62,7 @@ def _set_table(cases: Sequence[CaseMeasures]) -> str:
     import numpy as np
 
     from kdseg.data.quality.measures import figure
-    from kdseg.experiments.table import text_table
+    from kdseg.report.table import text_table
 
     figures: dict[str, list[float]] = {}
     for case in cases:
@@ -83,7 +83,7 @@ def _set_table(cases: Sequence[CaseMeasures]) -> str:
 
 def _case_table(cases: Sequence[CaseMeasures]) -> str:
     from kdseg.data.quality.measures import figure
-    from kdseg.experiments.table import text_table
+    from kdseg.report.table import text_table
 
     rows = [
         [

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(summary))
         return 0
-    from kdseg.experiments.table import text_table
+    from kdseg.report.table import text_table
 
     rows = [
         [name, _rounded(entry["mean"]), _rounded(entry["sd"]), entry["count"]]

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from kdseg.distill import METHODS, describe_method
-    from kdseg.experiments.table import text_table
+    from kdseg.report.table import text_table
 
     rows = [describe_method(name) for name in METHODS]
     if arguments.json:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kdseg.handlers.case_table import case_name
 from kdseg.handlers.case_view import IGNORED, case_view, class_numbers
 from kdseg.handlers.checkpoints import is_main_process
-from kdseg.metrics.overlay import OverlayRow, overlay_picture
+from kdseg.pictures.overlay import OverlayRow, overlay_picture
 
 __all__ = ["CaseOverlays"]
 

@@ -13,7 +13,7 @@ from monai.engines import Workflow
 from kdseg.files import whole_file
 from kdseg.handlers.case_table import case_name
 from kdseg.handlers.case_view import case_view
-from kdseg.metrics.overlay import grey_values
+from kdseg.pictures.overlay import grey_values
 
 __all__ = ["CasePictures", "picture_file"]
 

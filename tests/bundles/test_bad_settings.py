@@ -11,9 +11,9 @@ from monai.bundle import ConfigWorkflow
 
 from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.phantom import write_phantom_set
 from kdseg.data.prepare import prepare
 from kdseg.errors import UserError, user_error_in
+from kdseg.phantom import write_phantom_set
 
 BUNDLE = bundle_folder("coronary_angiogram")
 TINY: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2, "patch_size": [32, 32], "mlflow": False}

@@ -18,10 +18,10 @@ from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, verify_metada
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.phantom import write_phantom_set
 from kdseg.data.prepare import prepare
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, user_error_in
+from kdseg.phantom import write_phantom_set
 from tests.bundles.processes import run_without_kdseg
 
 BUNDLE = bundle_folder("coronary_angiogram")

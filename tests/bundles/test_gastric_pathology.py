@@ -17,9 +17,9 @@ from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, run, verify_m
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.phantom import make_field, write_pathology_set
 from kdseg.data.prepare import prepare
 from kdseg.networks import FANet, MobileUNet
+from kdseg.phantom import make_field, write_pathology_set
 from tests.bundles.processes import run_in_two_processes
 
 BUNDLE = bundle_folder("gastric_pathology")

@@ -11,9 +11,9 @@ from monai.bundle import ConfigWorkflow
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, compose_bundle
-from kdseg.data.phantom import make_field, make_phantom
 from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
+from kdseg.phantom import make_field, make_phantom
 
 
 def composed(bundle: str, path: Path) -> ConfigWorkflow:

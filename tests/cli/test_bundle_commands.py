@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kdseg.cli.main import main
-from kdseg.data.phantom import write_phantom_set
+from kdseg.phantom import write_phantom_set
 
 SMALL = ["epochs=1", "steps_per_epoch=1", "val_interval=1", "batch_size=2", "patch_size=[32,32]", "mlflow=false"]
 SMALL += ["teacher_def#base_channels=3"]

@@ -15,9 +15,9 @@ from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.data import PathologyMaskReader, PathologyReader
 from kdseg.data.frame_source import FrameSource
-from kdseg.data.phantom import make_field
 from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
+from kdseg.phantom import make_field
 
 TASK = "gastric_pathology"
 

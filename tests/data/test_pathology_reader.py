@@ -12,9 +12,9 @@ from monai.transforms import LoadImage
 from PIL import Image
 
 from kdseg.data import PathologyMaskReader, PathologyReader
-from kdseg.data.phantom import make_field
-from kdseg.data.phantom.slide import write_slide
 from kdseg.errors import UserError
+from kdseg.phantom import make_field
+from kdseg.phantom.slide import write_slide
 
 FIELD = make_field(80, seed=1)[0][:, :60]
 

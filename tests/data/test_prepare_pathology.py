@@ -12,8 +12,8 @@ from PIL import Image
 
 from kdseg.cli.main import main
 from kdseg.data import PathologyMaskReader, load_datalist
-from kdseg.data.phantom import make_field, write_pathology_set
 from kdseg.data.prepare import prepare
+from kdseg.phantom import make_field, write_pathology_set
 
 TASK = "gastric_pathology"
 

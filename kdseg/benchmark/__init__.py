@@ -1,0 +1,1 @@
+"""What distillation costs: a step, the exact relations, several students at once."""
