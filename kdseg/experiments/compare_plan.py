@@ -11,7 +11,7 @@ from typing import Any
 
 from kdseg._version import __version__
 from kdseg.configuration import compose_bundle
-from kdseg.data.files import content_hash
+from kdseg.data.open import content_hash
 from kdseg.distill import build_method
 from kdseg.errors import UserError, suggestion
 from kdseg.experiments.compare_request import ALONE, TEACHER, Arm, CompareRequest
