@@ -10,8 +10,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kdseg.data.quality.findings import Finding
-    from kdseg.data.quality.measures import CaseMeasures
+    from kdseg.data.checks.findings import Finding
+    from kdseg.data.checks.measures import CaseMeasures
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: no errors, perhaps warnings; 1: errors."""
-    from kdseg.data.quality.report import check_datalist
+    from kdseg.data.checks.report import check_datalist
 
     report = check_datalist(arguments.datalist, arguments.out, progress=True)
     if arguments.json:
@@ -61,7 +61,7 @@ def _set_table(cases: Sequence[CaseMeasures]) -> str:
     """Least, middle and greatest of each figure over the set."""
     import numpy as np
 
-    from kdseg.data.quality.measures import figure
+    from kdseg.data.checks.measures import figure
     from kdseg.report.table import text_table
 
     figures: dict[str, list[float]] = {}
@@ -82,7 +82,7 @@ def _set_table(cases: Sequence[CaseMeasures]) -> str:
 
 
 def _case_table(cases: Sequence[CaseMeasures]) -> str:
-    from kdseg.data.quality.measures import figure
+    from kdseg.data.checks.measures import figure
     from kdseg.report.table import text_table
 
     rows = [
@@ -101,7 +101,7 @@ def _case_table(cases: Sequence[CaseMeasures]) -> str:
 
 def _label(case: CaseMeasures) -> str:
     """The sizes of the largest structures."""
-    from kdseg.data.quality.measures import figure
+    from kdseg.data.checks.measures import figure
 
     largest = sorted(case.structures.items(), key=lambda entry: -entry[1].size)
     words = [f"{name} {figure(structure.size)} {structure.unit}" for name, structure in largest[:NAMED]]

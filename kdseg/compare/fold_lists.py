@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdseg.data.datalist import Record, load_datalist, save_datalist
-from kdseg.data.semi_supervised import labelled_subset
+from kdseg.data.lists.datalist import Record, load_datalist, save_datalist
+from kdseg.data.lists.semi_supervised import labelled_subset
 from kdseg.errors import UserError
 
 __all__ = ["ALL", "compare_lists"]

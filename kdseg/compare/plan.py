@@ -12,7 +12,7 @@ from typing import Any
 from kdseg._version import __version__
 from kdseg.compare.request import ALONE, TEACHER, Arm, CompareRequest
 from kdseg.configuration import compose_bundle
-from kdseg.data.files import content_hash
+from kdseg.data.open import content_hash
 from kdseg.distill import build_method
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers import fingerprint

@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from kdseg._version import __version__
-from kdseg.data.angiogram_layouts import Found, find_angiograms
-from kdseg.data.angiogram_reader import AngiogramReader, MaskReader
-from kdseg.data.check import check_cases, check_tissue, check_vessels
-from kdseg.data.datalist import IGNORED_NAME, Record, save_datalist, split_by_patient
-from kdseg.data.files import content_hash
-from kdseg.data.pathology_reader import PathologyMaskReader, PathologyReader
-from kdseg.data.patients import assign_patients
-from kdseg.data.volumes.check import check_volumes
-from kdseg.data.volumes.prostate import PROSTATE_LABELS, PROTOCOLS, find_prostate
-from kdseg.data.volumes.synapse import BTCV_LABELS, find_synapse, published_split
+from kdseg.data.checks.usable_pictures import check_cases, check_tissue, check_vessels
+from kdseg.data.checks.usable_volumes import check_volumes
+from kdseg.data.frames.mask_reader import MaskReader
+from kdseg.data.frames.picture_reader import PictureReader
+from kdseg.data.layouts.found import Found
+from kdseg.data.layouts.picture_pairs import find_pictures
+from kdseg.data.layouts.prostate import PROSTATE_LABELS, PROTOCOLS, find_prostate
+from kdseg.data.layouts.synapse import BTCV_LABELS, find_synapse, published_split
+from kdseg.data.lists.datalist import IGNORED_NAME, Record, save_datalist, split_by_patient
+from kdseg.data.lists.patients import assign_patients
+from kdseg.data.open import content_hash
 from kdseg.errors import UserError, suggestion
 
 __all__ = ["TASKS", "Preparation", "Task", "prepare"]
@@ -56,22 +57,22 @@ class Task:
 def _check_angiograms(
     records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool
 ) -> tuple[list[Record], list[dict[str, str]]]:
-    return check_cases(records, AngiogramReader(frame=frame), MaskReader(frame=frame), check_vessels, progress)
+    return check_cases(records, PictureReader(frame=frame), MaskReader(frame=frame), check_vessels, progress)
 
 
 def _check_fields(
     records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool, level: int = 0
 ) -> tuple[list[Record], list[dict[str, str]]]:
     ignored = next((int(value) for value, name in labels.items() if name == IGNORED_NAME), None)
-    mask_reader = PathologyMaskReader(ignored=ignored, level=level)
-    return check_cases(records, PathologyReader(level=level), mask_reader, check_tissue, progress)
+    mask_reader = MaskReader(frame=0, ignored=ignored, level=level)
+    return check_cases(records, PictureReader(frame=0, level=level), mask_reader, check_tissue, progress)
 
 
 TASKS = {
     "coronary_angiogram": Task(
         description="vessels in X-ray coronary angiograms",
         labels={"0": "background", "1": "vessel"},
-        find=find_angiograms,
+        find=find_pictures,
         check=_check_angiograms,
     ),
     "synapse_multiorgan": Task(
@@ -91,7 +92,7 @@ TASKS = {
     "gastric_pathology": Task(
         description="tumour in stained sections of the stomach",
         labels={"0": "background", "1": "tumour"},
-        find=find_angiograms,
+        find=find_pictures,
         check=_check_fields,
         may_ignore=True,
         has_levels=True,
@@ -130,7 +131,7 @@ def prepare(
         source: the folder of images and masks; it is only read.
         out: the JSON file to write. Files that have to be made, such as drawn masks, go to ``<out's stem>_masks/``
             beside it.
-        seed, folds, fractions: see :func:`kdseg.data.datalist.split_by_patient`.
+        seed, folds, fractions: see :func:`kdseg.data.lists.datalist.split_by_patient`.
         frame: which frame of a cine is used; written into the list as "frame".
         protocol: a published way to divide the cases of this task; "random" divides by ``fractions``.
         ignored: the value in the masks that marks pixels to be left out, for tasks whose masks may have one; written

@@ -15,7 +15,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
-from kdseg.data.files import file_stem
+from kdseg.data.open import file_stem
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.metrics.case_metrics import METRICS, case_metrics, check_metric_names

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from kdseg.data.files import content_hash
+from kdseg.data.open import content_hash
 from kdseg.errors import UserError
 
 __all__ = ["data_list_facts", "environment", "without_private_parts"]

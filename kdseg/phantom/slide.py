@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kdseg.data.slide_frames import SLIDE_STORAGE
+from kdseg.data.formats.slides import SLIDE_STORAGE
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

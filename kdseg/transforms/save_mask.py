@@ -14,7 +14,7 @@ from monai.data import MetaTensor, NibabelWriter, PILWriter
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, MetaKeys, convert_data_type
 
-from kdseg.data.files import file_stem
+from kdseg.data.open import file_stem
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 
@@ -24,7 +24,7 @@ __all__ = ["SaveMaskd"]
 class SaveMaskd(MapTransform):
     """Saves masks as ``<output_dir>/<folders of the input>/<stem>_<postfix>.png``, or ``.nii.gz``.
 
-    Name, file type and spacing come from the image that the mask was predicted from (read by AngiogramReader). A
+    Name, file type and spacing come from the image that the mask was predicted from (read by PictureReader). A
     picture's mask is a PNG of 0 and 255; that of a DICOM or NIfTI file is NIfTI, uint8, with its affine. Several
     frames, which are channels ``(F, W, H)``, become one NIfTI file ``(W, H, 1, F)``. Files are written under a
     temporary name and renamed. Two inputs never share an output: folders below ``data_root_dir`` are mirrored, and

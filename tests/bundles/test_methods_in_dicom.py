@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kdseg.configuration import compose_bundle, run_bundle
-from kdseg.data.datalist import SECTIONS, load_datalist
+from kdseg.data.lists.datalist import SECTIONS, load_datalist
 from kdseg.distill.methods import METHODS
 from kdseg.networks import TinyUNet
 from tests.bundles.tiny_bundles import BUNDLES, FORMS, TinyBundle

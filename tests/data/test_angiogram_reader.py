@@ -12,13 +12,13 @@ from monai.transforms import LoadImage, LoadImaged
 from pydicom import Dataset as DicomDataset
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from kdseg.data import AngiogramReader, MaskReader
+from kdseg.data import MaskReader, PictureReader
 from kdseg.errors import UserError
 from tests.data.make_files import angiogram, mask_of, write_dicom, write_picture
 
 
 def load(path: Path, frame: int | str = "best"):
-    return LoadImage(reader="kdseg.data.AngiogramReader", frame=frame, ensure_channel_first=True)(path)
+    return LoadImage(reader="kdseg.data.PictureReader", frame=frame, ensure_channel_first=True)(path)
 
 
 def load_mask(path: Path):
@@ -162,11 +162,11 @@ def test_frame_that_is_not_there(cine: Path, tmp_path: Path, picture: np.ndarray
 
 def test_wrong_settings():
     with pytest.raises(UserError, match="did you mean 'best'"):
-        AngiogramReader(frame="bset")
+        PictureReader(frame="bset")
     with pytest.raises(UserError):
-        AngiogramReader(frame=-1)
+        PictureReader(frame=-1)
     with pytest.raises(UserError, match="did you mean 'frame'"):
-        LoadImage(reader="kdseg.data.AngiogramReader", frmae=3)
+        LoadImage(reader="kdseg.data.PictureReader", frmae=3)
 
 
 def test_nothing_of_the_patient_is_in_the_meta_data(tmp_path: Path, picture: np.ndarray):
@@ -177,7 +177,7 @@ def test_nothing_of_the_patient_is_in_the_meta_data(tmp_path: Path, picture: np.
 def test_meta_data_survive_batches(tmp_path: Path, cine: Path):
     png = write_picture(tmp_path / "a.png", angiogram(64, 48))
     nibabel.save(nibabel.Nifti1Image(angiogram(64, 48).T, np.diag([0.5, 0.5, 1, 1])), tmp_path / "a.nii")
-    load_both = LoadImaged("image", reader=AngiogramReader(), ensure_channel_first=True)
+    load_both = LoadImaged("image", reader=PictureReader(), ensure_channel_first=True)
     data = Dataset([{"image": str(path)} for path in (cine, png, tmp_path / "a.nii")], load_both)
     batch = next(iter(DataLoader(data, batch_size=3)))
     items = decollate_batch(batch)

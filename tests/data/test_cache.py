@@ -13,8 +13,9 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose, EnsureTyped, Lambdad, LoadImaged, RandFlipd, ScaleIntensityRanged, Zoomd
 
-from kdseg.data import cache, cached_dataset
-from kdseg.data.cache import transform_key
+from kdseg.data import cached_dataset
+from kdseg.data.lists import cache
+from kdseg.data.lists.cache import transform_key
 from kdseg.errors import UserError
 
 

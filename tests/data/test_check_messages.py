@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from kdseg.cli.main import main
-from kdseg.data.dicom.studies import dicom_series
-from kdseg.data.quality.report import check_datalist
+from kdseg.data.checks.report import check_datalist
+from kdseg.data.formats.dicom.studies import dicom_series
 from kdseg.errors import UserError
 
 COUNT = 10

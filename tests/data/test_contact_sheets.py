@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdseg.data.quality.loading import LoadedCase
-from kdseg.data.quality.sheet import COLOURS, PANEL, panel_of, write_sheets
+from kdseg.data.checks.loading import LoadedCase
+from kdseg.data.checks.sheet import COLOURS, PANEL, panel_of, write_sheets
 
 SHAPE = (40, 40, 12)
 

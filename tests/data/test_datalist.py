@@ -158,7 +158,8 @@ def test_full_disk_is_a_clear_error(datalist: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_lists_need_no_torch():
-    code = "import sys, kdseg.data.datalist, kdseg.cli.prepare; print('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, kdseg.data.lists.datalist, kdseg.cli.prepare; "
+    code += "print('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data import PathologyMaskReader, PathologyReader
-from kdseg.data.frame_source import FrameSource
+from kdseg.data import MaskReader, PictureReader
+from kdseg.data.formats.frame_source import FrameSource
 from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
 from kdseg.phantom import make_field
@@ -39,7 +39,7 @@ def slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             pixels = tifffile.imread(path, key=level).transpose(1, 0, 2)
             return FrameSource(lambda index: pixels, 1, 0.0, 255.0, "picture")
 
-        monkeypatch.setattr("kdseg.data.whole_slide.open_whole_slide", open_level)
+        monkeypatch.setattr("kdseg.data.frames.open_frames.open_whole_slide", open_level)
     return folder
 
 
@@ -65,7 +65,7 @@ def test_full_resolution_does_not_fit_masks_of_a_lower_level(slides: Path, tmp_p
 
 def test_a_plain_mask_has_no_levels(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).save(tmp_path / "mask.png")
-    assert PathologyMaskReader(level=2).get_data([tmp_path / "mask.png"])[0].ravel().tolist() == [0, 1]
+    assert MaskReader(frame=0, level=2).get_data([tmp_path / "mask.png"])[0].ravel().tolist() == [0, 1]
 
 
 def test_angiograms_have_no_levels(tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_a_picture_larger_than_memory(tmp_path: Path) -> None:
     # black and white, and so a small file
     Image.new("1", (14000, 13000)).save(tmp_path / "large.png")
     with pytest.raises(UserError, match="at most 178 million pixels"):
-        PathologyReader().get_data([tmp_path / "large.png"])
+        PictureReader(frame=0).get_data([tmp_path / "large.png"])

@@ -11,7 +11,7 @@ import tifffile
 from monai.transforms import LoadImage
 from PIL import Image
 
-from kdseg.data import PathologyMaskReader, PathologyReader
+from kdseg.data import MaskReader, PictureReader
 from kdseg.errors import UserError
 from kdseg.phantom import make_field
 from kdseg.phantom.slide import write_slide
@@ -20,7 +20,7 @@ FIELD = make_field(80, seed=1)[0][:, :60]
 
 
 def read(path: Path, **settings):
-    return LoadImage(reader=PathologyReader(**settings), ensure_channel_first=True)(path)
+    return LoadImage(reader=PictureReader(frame=0, **settings), ensure_channel_first=True)(path)
 
 
 def slide(path: Path, field: np.ndarray = FIELD, sparse: bool = False, tile: int = 32) -> Path:
@@ -142,10 +142,10 @@ def test_a_slide_that_no_library_reads(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "a.mrxs").write_bytes(b"slide")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install openslide-python"):
-        PathologyReader().get_data([tmp_path / "a.mrxs"])
+        PictureReader(frame=0).get_data([tmp_path / "a.mrxs"])
     tifffile.imwrite(tmp_path / "a.svs", FIELD, tile=(32, 32), photometric="rgb")
     with pytest.raises(UserError, match="no library that reads level 1"):
-        PathologyReader(level=1).get_data([tmp_path / "a.svs"])
+        PictureReader(frame=0, level=1).get_data([tmp_path / "a.svs"])
 
 
 def test_slides_that_are_refused(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_masks(tmp_path: Path) -> None:
     Image.fromarray(values).save(tmp_path / "mask.png")
 
     def mask(**settings):
-        return PathologyMaskReader(**settings).get_data([tmp_path / "mask.png"])[0][0].T.tolist()
+        return MaskReader(frame=0, **settings).get_data([tmp_path / "mask.png"])[0][0].T.tolist()
 
     assert mask() == [[0, 1, 1], [0, 1, 0]]
     assert mask(ignored=128) == [[0, 1, 255], [0, 1, 0]]
@@ -188,12 +188,12 @@ def test_masks(tmp_path: Path) -> None:
 def test_the_mask_of_a_slide_as_a_slide(tmp_path: Path) -> None:
     tumour = make_field(80, seed=1)[1][:, :60]
     path = slide(tmp_path / "mask.dcm", np.repeat(tumour[..., None].astype(np.uint8) * 255, 3, axis=2))
-    assert np.array_equal(PathologyMaskReader().get_data([path])[0][0].T, tumour)
+    assert np.array_equal(MaskReader(frame=0).get_data([path])[0][0].T, tumour)
 
 
 def test_settings(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'colour'"):
-        PathologyReader(color=True)
+        PictureReader(frame=0, color=True)
 
 
 def test_a_real_slide(shared_data: Path) -> None:

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from kdseg.cli.main import main
-from kdseg.data import PathologyMaskReader, load_datalist
+from kdseg.data import MaskReader, load_datalist
 from kdseg.data.prepare import prepare
 from kdseg.phantom import make_field, write_pathology_set
 
@@ -113,7 +113,7 @@ def test_ignored_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert [problem["reason"] for problem in printed["problems"]] == ["every pixel of the mask is to be ignored"]
     content = json.loads((tmp_path / "list.json").read_text())
     assert content["labels"]["128"] == "ignored"
-    mask, _ = PathologyMaskReader(ignored=128).get_data([tmp_path / "data" / "2_mask.png"])
+    mask, _ = MaskReader(frame=0, ignored=128).get_data([tmp_path / "data" / "2_mask.png"])
     assert (mask == 255).sum() == 24 * 24
     assert main(["prepare", "coronary_angiogram", *command[2:], "--ignored", "128"]) == 2
     assert "a task of gastric_pathology" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kdseg.data import MaskReader
-from kdseg.data.coco import draw_polygons
+from kdseg.data.layouts.coco import draw_polygons
 from tests.data.make_files import angiogram, mask_of, prepared, write_case, write_picture
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kdseg.cli.main import main
-from kdseg.data.quality.report import check_datalist
+from kdseg.data.checks.report import check_datalist
 from tests.data.dicom.make_series import straight, write_series, write_structures
 from tests.data.make_files import angiogram, mask_of, write_dicom, write_picture
 

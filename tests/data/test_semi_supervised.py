@@ -7,7 +7,7 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.transforms import Compose, SelectItemsd, SpatialPadd
 
-from kdseg.data.semi_supervised import LabelledUnlabelledSampler, labelled_subset
+from kdseg.data.lists.semi_supervised import LabelledUnlabelledSampler, labelled_subset
 from kdseg.errors import UserError
 from kdseg.losses import SegmentationLoss
 from kdseg.transforms.unlabelled import UnlabelledAsIgnoredd

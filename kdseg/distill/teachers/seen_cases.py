@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdseg.data.files import content_hash
+from kdseg.data.open import content_hash
 from kdseg.errors import UserError
 
 __all__ = ["RECORD_NAME", "check_unseen", "held_out_cases", "image_hashes"]
@@ -46,7 +46,7 @@ def held_out_cases(datalist: str | Path, fold: int | None = None) -> list[dict[s
     Raises:
         UserError: when the list cannot be read or has no validation section.
     """
-    from kdseg.data.datalist import load_datalist
+    from kdseg.data.lists.datalist import load_datalist
 
     content = json.loads(Path(datalist).read_text(encoding="utf-8")) if Path(datalist).is_file() else {}
     records = load_datalist(datalist, "validation", fold)

@@ -219,7 +219,7 @@ def test_labels_are_loaded_after_their_image(tmp_path) -> None:
     paths, volume = image(tmp_path / "ct")
     path = write_segmentation(tmp_path / "seg.dcm", paths, {"Liver": LIVER})
     record = {"image": str(tmp_path / "ct"), "label": str(path)}
-    load_image = LoadImaged("image", reader="kdseg.data.DicomSeriesReader", ensure_channel_first=True)
+    load_image = LoadImaged("image", reader="kdseg.data.VolumeReader", ensure_channel_first=True)
     loaded = Compose([load_image, LoadLabeld("label")])(record)
     np.testing.assert_array_equal(loaded["label"][0].numpy(), LIVER)
     np.testing.assert_array_equal(loaded["label"].affine.numpy(), volume.affine)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from monai.transforms import Compose, LoadImage, LoadImaged, Orientationd, Spacingd
 
-from kdseg.data import DicomSeriesReader, dicom_series
+from kdseg.data import VolumeReader, dicom_series
 from kdseg.errors import UserError, user_error_in
 from tests.data.dicom.make_series import SECRET, oblique, straight, values, write_enhanced, write_series
 
-READER = "kdseg.data.DicomSeriesReader"
+READER = "kdseg.data.VolumeReader"
 
 
 def loaded(path, **settings):
@@ -72,9 +72,9 @@ def test_enhanced_file(tmp_path) -> None:
 
 def test_mistyped_settings_are_told() -> None:
     with pytest.raises(UserError, match="did you mean 'description'"):
-        DicomSeriesReader(descripton="t2")
+        VolumeReader(descripton="t2")
     with pytest.raises(UserError, match="expected refuse or resample"):
-        DicomSeriesReader(uneven="mend")
+        VolumeReader(uneven="mend")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a NIfTI file"])

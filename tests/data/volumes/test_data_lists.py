@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from kdseg.data.semi_supervised import labelled_subset
-from kdseg.data.volumes.prostate import PROTOCOLS, SITES
-from kdseg.data.volumes.published import published_list
+from kdseg.data.layouts.prostate import PROTOCOLS, SITES
+from kdseg.data.lists.published import published_list
+from kdseg.data.lists.semi_supervised import labelled_subset
 
 LISTS = Path(__file__).parents[3] / "data_lists"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from monai.transforms import LoadImage
 
-from kdseg.data import DicomSeriesReader, load_datalist
+from kdseg.data import VolumeReader, load_datalist
+from kdseg.data.lists.inputs import find_volume_files
 from kdseg.data.prepare import prepare
-from kdseg.data.volumes.folder import find_volume_files
 from tests.bundles.volumes import SIZE, organs, write_dicom, write_nifti
 from tests.data.dicom.make_series import straight, write_series, write_structures
 
@@ -109,7 +109,7 @@ def scattered_series(folder: Path) -> None:
 def test_a_series_in_two_folders_is_predicted_whole(tmp_path: Path) -> None:
     scattered_series(tmp_path)
     (found,) = find_volume_files(tmp_path, modality="CT")
-    assert LoadImage(reader=DicomSeriesReader(modality="CT"), image_only=True)(found).shape == SIZE
+    assert LoadImage(reader=VolumeReader(modality="CT"), image_only=True)(found).shape == SIZE
 
 
 def test_a_series_in_two_folders_is_not_listed_in_part(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""The figures of one case, and what is wrong with it by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kdseg.data.checks.content import content_of_picture, content_of_volume
+from kdseg.data.checks.findings import ERROR, WARNING, Finding
+from kdseg.data.checks.loading import LoadedCase
+
+__all__ = ["CaseMeasures", "Structure", "case_findings", "figure", "measure_case"]
+
+# the two ends of each axis
+FACES = {
+    3: (("left", "right"), ("posterior", "anterior"), ("inferior", "superior")),
+    2: (("left", "right"), ("top", "bottom")),
+}
+# values looked at for percentiles: enough for two digits, and quick on a large volume
+SAMPLED = 1_000_000
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One class in one case.
+
+    Attributes:
+        value: its number.
+        size: in ``unit``: "ml" of a volume, "mm²" of a picture, "pixels" of a picture without spacing.
+        touches: the borders of the image that it touches.
+        centre: of its voxels, in mm to the right, anterior and head; of a picture in pixels.
+    """
+
+    value: int
+    size: float
+    unit: str
+    touches: tuple[str, ...]
+    centre: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CaseMeasures:
+    """The figures of one case.
+
+    Attributes:
+        case, section, fold: as in the data list.
+        patient: as in the data list; for comparing only, never shown.
+        shape: of the image, along its axes to the right, anterior and head; of a picture width and height.
+        spacing: in the same order in mm, None where unknown.
+        orientation: the axes as stored; empty for a picture.
+        intensity: least, 1 %, median, 99 % and greatest value.
+        structures: by their names; classes that are not there are left out.
+        labelled: whether there is a label that can be read.
+        content: a hash of the values of the image, in RAS order: the same for DICOM, NIfTI and a flipped copy.
+    """
+
+    case: str
+    section: str
+    fold: int | None
+    patient: str | None = field(repr=False)
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...] | None
+    orientation: str
+    intensity: dict[str, float]
+    structures: dict[str, Structure]
+    labelled: bool
+    content: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; without what is there for comparing only."""
+        return {name: value for name, value in asdict(self).items() if name not in ("patient", "content")}
+
+
+def measure_case(
+    record: Mapping[str, Any], section: str, loaded: LoadedCase, labels: Mapping[str, str]
+) -> CaseMeasures:
+    """Measure a loaded case."""
+    image = loaded.image
+    sample = np.ravel(image)[:: max(1, image.size // SAMPLED)]
+    low, median, high = (float(value) for value in np.nanpercentile(sample, [1, 50, 99]))
+    ends = float(np.nanmin(image)), float(np.nanmax(image))
+    return CaseMeasures(
+        case=record["case"],
+        section=section,
+        fold=record.get("fold"),
+        patient=record.get("patient"),
+        shape=image.shape,
+        spacing=tuple(round(length, 4) for length in loaded.spacing) if loaded.spacing_known else None,
+        orientation=loaded.orientation,
+        intensity={"min": ends[0], "p01": low, "median": median, "p99": high, "max": ends[1]},
+        structures={} if loaded.label is None else _structures(loaded, loaded.label, labels),
+        labelled=loaded.label is not None,
+        content=content_of_volume(image, loaded.affine) if image.ndim == 3 else content_of_picture(image),
+    )
+
+
+def case_findings(measures: CaseMeasures, loaded: LoadedCase, labels: Mapping[str, str]) -> list[Finding]:
+    """What is wrong with a case by itself."""
+    found = list(loaded.findings)
+
+    def add(grade: str, kind: str, text: str) -> None:
+        found.append(Finding(grade, kind, (measures.case,), text))
+
+    intensity = measures.intensity
+    if not np.isfinite(loaded.image).all():
+        add(ERROR, "values that are no numbers", f"{(~np.isfinite(loaded.image)).mean():.1%} of the image")
+    if intensity["min"] == intensity["max"]:
+        add(ERROR, "image of a single value", f"all of it is {intensity['min']:g}")
+    if loaded.label is not None:
+        unnamed = [str(value) for value in np.unique(loaded.label) if labels and str(value) not in labels]
+        if unnamed:
+            add(ERROR, "label values without a name", f"{', '.join(unnamed[:8])}; the list names {', '.join(labels)}")
+        if not measures.structures:
+            grade = ERROR if loaded.image.ndim == 3 else WARNING
+            add(grade, "empty label", "nothing but background")
+    for right, left in _pairs(measures.structures):
+        if measures.orientation and right[1].centre[0] <= left[1].centre[0]:
+            text = f"{right[0]} lies to the left of {left[0]}: image, label or affine is mirrored"
+            add(ERROR, "left and right exchanged", text)
+    return found
+
+
+def figure(value: float) -> str:
+    """A number as people read it: three digits, and no powers of ten for what is large.
+
+    Example:
+        >>> figure(0.97656), figure(43.19), figure(1126.4)
+        ('0.977', '43.2', '1126')
+    """
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _structures(loaded: LoadedCase, label: np.ndarray, labels: Mapping[str, str]) -> dict[str, Structure]:
+    voxel = float(np.prod(loaded.spacing))
+    unit, share = ("ml", voxel / 1000) if label.ndim == 3 else ("mm²", voxel) if loaded.spacing_known else ("pixels", 1)
+    found = {}
+    for value in (int(value) for value in np.unique(label) if value > 0):
+        name = labels.get(str(value), f"value {value}")
+        if name == "ignored":
+            continue
+        inside = label == value
+        axes = [np.flatnonzero(inside.any(axis=tuple(set(range(label.ndim)) - {axis}))) for axis in range(label.ndim)]
+        touches = [
+            face
+            for axis, faces in enumerate(FACES[label.ndim])
+            for face, end in zip(faces, (0, label.shape[axis] - 1), strict=True)
+            if end in axes[axis]
+        ]
+        box = tuple(slice(places[0], places[-1] + 1) for places in axes)
+        middle = np.mean(np.nonzero(inside[box]), axis=1) + [places[0] for places in axes]
+        centre = (loaded.affine @ [*middle, 1])[:3] if label.ndim == 3 else middle
+        size = float(f"{inside.sum() * share:.6g}")
+        found[name] = Structure(value, size, unit, tuple(touches), tuple(round(float(place), 2) for place in centre))
+    return found
+
+
+def _pairs(structures: Mapping[str, Structure]) -> list[tuple[tuple[str, Structure], tuple[str, Structure]]]:
+    """The structures of which both sides are there, right ones first."""
+    sides = [(name, name.replace("right", "left")) for name in structures if "right" in name]
+    return [((right, structures[right]), (left, structures[left])) for right, left in sides if left in structures]

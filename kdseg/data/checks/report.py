@@ -1,0 +1,109 @@
+"""The check of a data list as a whole: what ``kdseg check`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kdseg.data.checks.comparisons import set_findings
+from kdseg.data.checks.findings import ERROR, Finding
+from kdseg.data.checks.loading import load_case
+from kdseg.data.checks.measures import CaseMeasures, case_findings, measure_case
+from kdseg.data.lists.datalist import Record, read_datalist
+from kdseg.data.open import file_stem
+from kdseg.errors import UserError
+
+__all__ = ["QualityReport", "check_datalist"]
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What a check has measured and found.
+
+    Attributes:
+        counts: cases by section.
+        labels: value → name.
+        cases: the figures of every case that can be read.
+        findings: errors first.
+        sheets: contact sheets that were written.
+    """
+
+    counts: dict[str, int]
+    labels: dict[str, str]
+    cases: list[CaseMeasures]
+    findings: list[Finding]
+    sheets: list[Path]
+
+    @property
+    def errors(self) -> int:
+        """The number of findings that are errors."""
+        return sum(finding.grade == ERROR for finding in self.findings)
+
+
+def check_datalist(path: str | Path, out: str | Path | None = None, progress: bool = False) -> QualityReport:
+    """Open, measure and compare the cases of all sections of a data list.
+
+    Args:
+        path: the list, as ``kdseg prepare`` writes it, or any MSD list.
+        out: a folder for contact sheets; None writes none.
+        progress: show a progress bar, on a terminal only.
+
+    Raises:
+        UserError: when the list is missing, no data list, or has no cases; when ``out`` cannot be written. Files that
+            are missing or damaged are findings.
+    """
+    from tqdm import tqdm
+
+    path = Path(path)
+    content = read_datalist(path)
+    labels = {str(value): str(name) for value, name in (content.get("labels") or {}).items()}
+    records = _records(content, path)
+    if not records:
+        raise UserError(path.name, found="no cases", expected="a data list", fix="make it with 'kdseg prepare'")
+    cases: list[CaseMeasures] = []
+    findings: list[Finding] = []
+    panels = []
+    for section, record in tqdm(records, desc="checking", unit="case", leave=False, disable=None if progress else True):
+        try:
+            loaded = load_case(record, labels, content.get("frame", "best"), content.get("level", 0))
+        except UserError as error:
+            findings.append(Finding(ERROR, "image unusable", (record["case"],), error.found))
+            continue
+        cases.append(measure_case(record, section, loaded, labels))
+        findings += case_findings(cases[-1], loaded, labels)
+        if out is not None:
+            from kdseg.data.checks.sheet import panel_of
+
+            panels.append((f"{record['case']} ({section})", record["case"], panel_of(loaded)))
+    findings += set_findings(cases)
+    findings.sort(key=lambda finding: (finding.grade != ERROR, finding.kind))
+    sheets = []
+    if out is not None:
+        from kdseg.data.checks.sheet import write_sheets
+
+        grades = {case: finding.grade for finding in reversed(findings) for case in finding.cases}
+        shown = {structure.value: name for case in cases for name, structure in case.structures.items()}
+        graded = [(title, grades.get(case), panel) for title, case, panel in panels]
+        sheets = write_sheets(graded, dict(sorted(shown.items())), Path(out)) if graded else []
+    counts: dict[str, int] = {}
+    for section, _ in records:
+        counts[section] = counts.get(section, 0) + 1
+    return QualityReport(counts, labels, cases, findings, sheets)
+
+
+def _records(content: Mapping[str, Any], path: Path) -> list[tuple[str, Record]]:
+    """Section and record of every case, with absolute paths and a name for each."""
+    root = path.absolute().parent / content.get("root", ".")
+    found = []
+    for section, given in content.items():
+        for entry in given if isinstance(given, list) else []:
+            record = {"image": entry} if isinstance(entry, str) else dict(entry)
+            if not isinstance(record.get("image"), str):
+                continue
+            record |= {key: os.path.normpath(root / record[key]) for key in ("image", "label") if key in record}
+            record.setdefault("case", file_stem(Path(record["image"])))
+            found.append((section, record))
+    return found
