@@ -18,8 +18,8 @@ lint: $(READY)
 	$(BIN)/mypy
 
 # the files that the bundles share, from bundles/parts
-bundles:
-	$(PYTHON) bundles/parts/assemble.py
+bundles: $(READY)
+	$(BIN)/python bundles/parts/assemble.py
 
 $(READY): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

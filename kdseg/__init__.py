@@ -23,6 +23,7 @@ _ROOMS = (
     "engines",
     "errors",
     "handlers",
+    "inferers",
     "losses",
     "metrics",
     "networks",
@@ -31,6 +32,7 @@ _ROOMS = (
     "report",
     "settings",
     "statistics",
+    "task",
     "transforms",
 )
 

@@ -24,6 +24,8 @@ COMMANDS = {
     "report": "write the report of a comparison again, finished or half-finished",
     "predict": "segment a file or a folder with a trained student",
     "demo": "run the whole job on a generated set of angiograms",
+    "new": "make a task of your own, in a folder that every command takes",
+    "task": "show what a network is fed and what comes out, or write it",
     "bundle": "copy a bundle that comes with kdseg, to edit it",
     "methods": "list the distillation methods",
     "networks": "list the networks, their sizes and their taps",

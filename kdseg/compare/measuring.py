@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from kdseg.compare.plan import Cell
 from kdseg.compare.request import TEACHER
-from kdseg.compare.training import fail, reason_of, share_parts, write_json
+from kdseg.compare.training import fail, share_parts, write_json
+from kdseg.errors import reason_of
 from kdseg.configuration import compose_bundle
 from kdseg.files import whole_file
 

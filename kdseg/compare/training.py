@@ -17,11 +17,11 @@ from kdseg._version import __version__
 from kdseg.compare.plan import Cell
 from kdseg.configuration import compose_bundle
 from kdseg.engines import FanOut, Training
-from kdseg.errors import UserError, user_error_in
+from kdseg.errors import UserError, reason_of
 from kdseg.files import whole_file
 from kdseg.handlers.provenance import without_private_parts
 
-__all__ = ["check_unchanged", "fail", "reason_of", "share_parts", "train_group", "write_json"]
+__all__ = ["check_unchanged", "fail", "share_parts", "train_group", "write_json"]
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +99,6 @@ def fail(cell: Cell, error: BaseException) -> None:
     """Note why a cell has no result."""
     logger.warning(f"{cell.label} failed: {reason_of(error)}")
     write_json(cell.folder / "failed.json", {"key": cell.key, "reason": reason_of(error)})
-
-
-def reason_of(error: BaseException) -> str:
-    """One line for people."""
-    return str(user_error_in(error) or f"{type(error).__name__}: {error}").splitlines()[0]
 
 
 def write_json(path: Path, content: Any) -> None:

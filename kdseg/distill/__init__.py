@@ -4,9 +4,10 @@ from kdseg.distill.build import build_method, describe_method
 from kdseg.distill.distiller import Distiller
 from kdseg.distill.methods import LOSSES, METHODS, needs_labels
 from kdseg.distill.taps import TapRecorder, tap_paths
-from kdseg.distill.teacher import Teacher, load_weights
+from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers import held_out_cases, is_torchscript, load_teacher
 from kdseg.distill.terms import Method, Term
+from kdseg.networks.weights import load_weights
 
 __all__ = [
     "LOSSES",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -20,6 +19,7 @@ __all__ = ["TERMS", "DistillationTrainer", "loss_terms"]
 
 TERMS = "terms"
 """Key of the unweighted distillation terms in ``engine.state.output``; "supervised" is one of them."""
+_NUMBERS = "numbers"
 
 
 class DistillationTrainer(SupervisedTrainer):
@@ -54,6 +54,11 @@ class DistillationTrainer(SupervisedTrainer):
             )
         self.distiller = inner
 
+    @property
+    def active_scaler(self) -> torch.amp.GradScaler | None:
+        """The scaler of the gradients, where the step scales them: under float16 on CUDA alone."""
+        return self.scaler if self.amp and self.state.device.type == "cuda" else None
+
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self.amp:
             return nullcontext()
@@ -80,7 +85,7 @@ class DistillationTrainer(SupervisedTrainer):
         output[Keys.LOSS] = loss
         output[TERMS] = {"supervised": supervised.detach(), **{name: value.detach() for name, value in values.items()}}
         self.fire_event(IterationEvents.LOSS_COMPLETED)
-        scaler = self.scaler if self.amp and self.state.device.type == "cuda" else None
+        scaler = self.active_scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
         if scaler is None:
@@ -97,15 +102,21 @@ class DistillationTrainer(SupervisedTrainer):
 def loss_terms(output: Any) -> dict[str, float]:
     """The loss and its named parts as numbers, from the output of a plain or a distilling trainer.
 
-    For ``output_transform`` of logging handlers: a plain trainer gives "loss" alone.
+    The numbers stay in the output, so that an accelerator is stopped once a step, however many handlers ask.
 
     Example:
         >>> loss_terms({"loss": torch.tensor(0.5), "terms": {"logits": torch.tensor(0.25)}})
         {'loss': 0.5, 'logits': 0.25}
     """
     first = output[0] if isinstance(output, (list, tuple)) else output
-    parts: Mapping[str, Any] = first.get(TERMS, {}) if isinstance(first, Mapping) else {}
-    return {"loss": float(first[Keys.LOSS].detach()), **{name: float(value) for name, value in parts.items()}}
+    parts = {"loss": first[Keys.LOSS], **first.get(TERMS, {})}
+    known: dict[str, float] = first.setdefault(_NUMBERS, {})
+    new = {name: torch.as_tensor(value).detach() for name, value in parts.items() if name not in known}
+    if new:
+        device = first[Keys.LOSS].device
+        values = torch.stack([value.to(device, torch.float64).reshape(()) for value in new.values()]).tolist()
+        known.update(zip(new, values, strict=True))
+    return dict(known)
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ignite.engine import Events
@@ -14,7 +16,7 @@ from kdseg.handlers.case_view import IGNORED, case_view, class_numbers
 from kdseg.handlers.checkpoints import is_main_process
 from kdseg.pictures.overlay import OverlayRow, overlay_picture
 
-__all__ = ["CaseOverlays"]
+__all__ = ["CaseOverlays", "overlay_row"]
 
 Mask = NDArray[np.bool_]
 
@@ -44,12 +46,8 @@ class CaseOverlays:
 
     def _keep(self, evaluator: Workflow) -> None:
         for record, item in zip(evaluator.state.batch, evaluator.state.output, strict=True):
-            view = case_view(item)
-            place = f", slice {view.slice[0]} of {view.slice[1]}" if view.slice else ""
-            case = case_name(record, item, number=len(self.rows)) + place
-            truth, predicted = _foregrounds(view.truth, view.prediction)
-            row = OverlayRow(case, view.image, truth, {self.name: predicted})
-            self.rows.append((_dice(*_foregrounds(*class_numbers(item))), row))
+            named = {**item, "case": case_name(record, item, number=len(self.rows))}
+            self.rows.append((_dice(*_foregrounds(*class_numbers(item))), overlay_row(named, self.name)))
 
     def _write(self, evaluator: Workflow) -> None:
         if not self.rows or not is_main_process():
@@ -57,6 +55,19 @@ class CaseOverlays:
         ranked = sorted(self.rows, key=lambda entry: -entry[0])
         chosen = np.unique(np.linspace(0, len(ranked) - 1, min(self.count, len(ranked))).round().astype(int))
         overlay_picture([ranked[index][1] for index in chosen], self.output_dir / "overlays.png")
+
+
+def overlay_row(item: Mapping[str, Any], name: str) -> OverlayRow:
+    """The row of a case: image, truth, and the prediction under ``name``.
+
+    Args:
+        item: "image", "label" and "pred" as of :func:`~kdseg.handlers.case_view.case_view`, and "case".
+        name: title of the predictions' column.
+    """
+    view = case_view(item)
+    place = f", slice {view.slice[0]} of {view.slice[1]}" if view.slice else ""
+    truth, predicted = _foregrounds(view.truth, view.prediction)
+    return OverlayRow(str(item["case"]) + place, view.image, truth, {name: predicted})
 
 
 def _foregrounds(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> tuple[Mask, Mask]:

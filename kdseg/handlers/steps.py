@@ -73,8 +73,10 @@ class GradientClipping:
             trainer.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, trainer: SupervisedTrainer) -> None:
-        if trainer.amp and trainer.scaler is not None and trainer.scaler.is_enabled():
-            trainer.scaler.unscale_(trainer.optimizer)
+        # of a distilling trainer that scales nothing on a CPU, also where there is CUDA beside it
+        scaler = getattr(trainer, "active_scaler", trainer.scaler if trainer.amp else None)
+        if scaler is not None and scaler.is_enabled():
+            scaler.unscale_(trainer.optimizer)
         parameters = [p for group in trainer.optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, self.limit)
 

@@ -26,7 +26,6 @@ from kdseg.engines.trainer import TERMS
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers.mlflow_run import MlflowRun
 from kdseg.handlers.provenance import data_list_facts, environment, without_private_parts
-from kdseg.settings import calling_config
 
 __all__ = ["ROLES", "Tracking"]
 
@@ -58,7 +57,7 @@ class Tracking:
         tracking_uri: database or server; else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` beside ``output_dir``, so
             that teacher, student alone and distilled student in one folder share it.
         validator: evaluator that runs in the training.
-        config: configuration to store; else that of the bundle being run, overrides included.
+        config: configuration to store, overrides included.
 
     Raises:
         UserError: at once for an unknown role; when the run starts for a store that cannot be used. A store that fails
@@ -97,7 +96,7 @@ class Tracking:
         self.run_name = run_name
         self.tracking_uri = tracking_uri
         self.validator = validator
-        self.config: dict[str, Any] = without_private_parts(config if config is not None else calling_config() or {})
+        self.config: dict[str, Any] = without_private_parts(config or {})
         self.run: MlflowRun | None = None
         self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}
         self._rates: dict[str, float] = {}

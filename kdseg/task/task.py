@@ -66,7 +66,7 @@ class Task:
         spacing: mm; volumes are resampled to it.
         neighbours: slices that a slice is seen with, itself in the middle, as channels.
         overlap: of windows in a volume, 0 to 1.
-        divisible: whole pictures are padded to a multiple of this number of pixels.
+        divisible: the sides of what the network sees are multiples of this number; whole pictures are padded to it.
         largest_component: keep the largest connected part of every class.
         metrics: what an evaluation measures.
     """

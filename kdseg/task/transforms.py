@@ -57,10 +57,17 @@ __all__ = [
 BOTH = ["image", "label"]
 
 
-def image_reader(task: Task) -> ImageReader:
-    """The reader of the task's images."""
+def image_reader(task: Task, choose: bool = False) -> ImageReader:
+    """The reader of the task's images.
+
+    Args:
+        task: see :class:`Task`.
+        choose: of a folder with several DICOM series take the one that the task wants; a data list names it already.
+    """
     if task.kind == "picture":
         return PictureReader(frame=task.frame, colour=task.colour, level=task.level)
+    if not choose:
+        return VolumeReader(uneven=task.uneven)
     modality = task.modality[0] if len(task.modality) == 1 else None
     return VolumeReader(
         modality=modality, description=task.series, plane=task.plane, choose="largest", uneven=task.uneven
@@ -69,7 +76,7 @@ def image_reader(task: Task) -> ImageReader:
 
 def prediction_transforms(task: Task) -> Compose:
     """From a file's path under "image" to what the network is fed."""
-    load = [LoadImaged("image", image_reader(task)), EnsureChannelFirstd("image")]
+    load = [LoadImaged("image", image_reader(task, choose=True)), EnsureChannelFirstd("image")]
     return Compose([*load, *image_transforms(task)])
 
 
@@ -203,7 +210,7 @@ def _loaded(task: Task, datalist: str | Path, unlabelled: bool = False) -> list[
         return [*load, EnsureChannelFirstd("image"), label, MapLabelValued("label", **numbers, **known)]
     wanted = [value for value in numbers["orig_labels"] if value not in ignored]
     # a mask of one class may be written as 0 and 255
-    two_valued = len(wanted) <= 2
+    two_valued = set(wanted) <= {0, 1}
     reader = MaskReader(
         frame=task.frame, level=task.level, ignored=task.ignored, values=None if two_valued else wanted
     )

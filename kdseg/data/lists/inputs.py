@@ -42,7 +42,7 @@ def find_images(source: str | Path) -> list[str]:
 
 
 def find_volume_files(
-    source: str | Path, modality: str | None = None, description: str | None = None
+    source: str | Path, modality: str | None = None, description: str | None = None, plane: str | None = None
 ) -> list[str | list[str]]:
     """Paths for ``VolumeReader``: every NIfTI file below a folder, and of every DICOM study its largest series.
 
@@ -52,7 +52,7 @@ def find_volume_files(
 
     Args:
         source: a folder, or the one file that is named.
-        modality, description: which series of a study are meant, as in :func:`kdseg.data.choose_series`.
+        modality, description, plane: which series of a study are meant, as in :func:`kdseg.data.choose_series`.
 
     Raises:
         UserError: when there is no such place, or no volume in it.
@@ -68,9 +68,8 @@ def find_volume_files(
         for study in dicom_studies(source)[0]:
             try:
                 where = f"study {study.study}"
-                chosen = choose_series(
-                    study.series, where=where, modality=modality, description=description, choose="largest"
-                )
+                wanted = {"modality": modality, "description": description, "plane": plane}
+                chosen = choose_series(study.series, where=where, choose="largest", **wanted)
                 volumes.append(_path(chosen))
             except UserError:
                 volumes += [study.series[0].file] if study.series else []

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from kdseg.distill.teacher import load_weights
+from kdseg.networks.weights import load_weights
 from kdseg.errors import UserError
 
 __all__ = ["BundleTeacher", "read_bundle"]

@@ -1,0 +1,112 @@
+"""A trained network on the cases of a data list, case by case, as it was trained to see them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.data import DataLoader, Dataset
+from monai.engines import SupervisedEvaluator
+from monai.transforms import Compose
+from torch import nn
+
+from kdseg.data import load_datalist
+from kdseg.handlers import CaseOverlays, CaseTable, Tracking
+from kdseg.task import Task, TrainedFolder, inferer, postprocessing, validation_transforms
+
+__all__ = ["evaluate", "evaluation_data", "run_evaluation"]
+
+
+def evaluate(
+    trained: TrainedFolder,
+    datalist: str | Path,
+    section: str = "test",
+    fold: int | None = None,
+    output_dir: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    mlflow: bool = True,
+) -> tuple[dict[str, Any], Path]:
+    """Measure a trained network.
+
+    Args:
+        trained: see :func:`kdseg.task.open_trained`.
+        datalist: where the cases are.
+        section, fold: see :func:`kdseg.data.load_datalist`.
+        output_dir: for ``cases.csv``, ``summary.json`` and ``overlays.png``; by default ``evaluation_<section>`` in
+            the network's folder.
+        device: where the network runs.
+        mlflow: record it in MLflow, beside the training.
+
+    Returns:
+        the content of ``summary.json``, and the folder.
+
+    Raises:
+        UserError: when a file is missing or a case cannot be measured.
+    """
+    folder = Path(output_dir) if output_dir is not None else trained.path / f"evaluation_{section}"
+    # where the list names frame or level, those are the cases
+    task = listed(trained.task, datalist)
+    data = evaluation_data(task, datalist, section, fold)
+    extra: list[Any] = [CaseOverlays(folder)]
+    if mlflow:
+        history = trained.history
+        tracking = Tracking(
+            trained.path,
+            history.get("role", "student_alone"),
+            experiment=task.name,
+            datalist=datalist,
+            parameters={"method": history.get("method"), "seed": history.get("seed"), "section": section},
+            artifacts=[folder],
+        )
+        extra.append(tracking)
+    run_evaluation(task, trained.network(), data, folder, extra, device)
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8")), folder
+
+
+def listed(task: Task, datalist: str | Path) -> Task:
+    """The task with the frame and level that a data list says."""
+    from kdseg.data.lists.datalist import read_datalist
+
+    content = read_datalist(Path(datalist))
+    return task.changed({key: content[key] for key in ("frame", "level") if key in content})
+
+
+def evaluation_data(task: Task, datalist: str | Path, section: str = "test", fold: int | None = None) -> Dataset:
+    """The cases of a section, prepared as for validation."""
+    return Dataset(load_datalist(datalist, section, fold), Compose(validation_transforms(task, datalist)))
+
+
+def run_evaluation(
+    task: Task,
+    network: nn.Module,
+    data: Dataset,
+    output_dir: Path,
+    handlers: Sequence[Any] = (),
+    device: str | torch.device = "cpu",
+) -> SupervisedEvaluator:
+    """Run a network over prepared cases and write the case table.
+
+    Args:
+        task: what the network is fed and what comes out.
+        network: with its weights; a :class:`~kdseg.distill.Teacher` too.
+        data: see :func:`evaluation_data`.
+        output_dir: for ``cases.csv`` and ``summary.json``.
+        handlers: further ones of the evaluator.
+        device: where the network runs.
+    """
+    device = torch.device(device)
+    finish = Compose(postprocessing(task, data.transform, images=True))
+    evaluator = SupervisedEvaluator(
+        device=device,
+        val_data_loader=DataLoader(data, batch_size=1),
+        network=network.to(device),
+        inferer=inferer(task),
+        postprocessing=finish,
+        val_handlers=[CaseTable(output_dir, metrics=task.metrics, classes=task.classes), *handlers],
+        amp=device.type == "cuda",
+    )
+    evaluator.run()
+    return evaluator
