@@ -7,7 +7,7 @@ loaded when they are first named, so that a bundle's configuration needs ``impor
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 from kdseg._version import __version__
 
@@ -37,7 +37,13 @@ _ROOMS = (
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+# name -> room; what programs use most
+_NAMES = {"Student": "deploy", "Task": "task", "Workflow": "configuration", "load": "deploy"}
+
+
+def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"kdseg.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"kdseg.{_NAMES[name]}"), name)
     raise AttributeError(f"module 'kdseg' has no attribute {name!r}")

@@ -29,7 +29,12 @@ __all__ = [
     "shipped_bundles",
     "start",
     "task_folder",
+    "with_literal_paths",
 ]
+
+
+PATHS = ("datalist", "output_dir", "teacher", "cache_dir")
+"""Settings that are paths."""
 
 
 def shipped_bundles() -> dict[str, Path]:
@@ -219,6 +224,17 @@ def literal(value: str | Path) -> str:
     if not any(mark in text for mark in ("$", "@", "%", "#", "::")):
         return text
     return f"$bytes.fromhex('{text.encode('utf-8', 'surrogateescape').hex()}').decode('utf-8', 'surrogateescape')"
+
+
+def with_literal_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings whose paths are taken for nothing but text, see :func:`literal`."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [plain(part) for part in value]
+        return literal(value) if isinstance(value, (str, Path)) else value
+
+    return {key: plain(value) if key in PATHS else value for key, value in settings.items()}
 
 
 def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any], kind: str = "train") -> ConfigWorkflow:

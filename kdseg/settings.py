@@ -15,8 +15,19 @@ __all__ = ["check_keys", "nested", "parse_setting", "training_settings"]
 
 # what MONAI and its consumers look for by name, whether or not the configuration itself refers to it
 _KNOWN = {"_desc_", "_meta_", "_requirements_", "imports", "initialize", "run", "finalize", "bundle_root", "device"}
-_KNOWN |= {"dataset_dir", "dataset", "dataset_data", "evaluator", "inferer", "handlers", "key_metric", "train", "validate"}
-_KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
+_KNOWN |= {
+    "dataset_dir",
+    "dataset",
+    "dataset_data",
+    "evaluator",
+    "inferer",
+    "handlers",
+    "key_metric",
+    "train",
+    "validate",
+}
+_KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer"}
+_KNOWN |= {"lr_scheduler"}
 # what other files of a bundle wait for, and what kdseg's own workflow sets
 _KNOWN |= {"teacher_def", "configuration"}
 # MONAI's command reads values as Python's, kdseg's as JSON or Python's

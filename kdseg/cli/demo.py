@@ -14,6 +14,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="demo", help="folder for everything (default: demo)")
     parser.add_argument("--method", default="kd", help="the distillation method")
+    parser.add_argument("--quick", action="store_true", help="a few steps only, to see that everything is there")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
@@ -25,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(text, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
     out = Path(arguments.out)
-    summary = Demo(out, method=arguments.method, seed=arguments.seed, say=say).run()
+    shorter = {"images": 12, "size": 96, "epochs": 2, "steps": 5, "teacher_channels": 4} if arguments.quick else {}
+    summary = Demo(out, method=arguments.method, seed=arguments.seed, say=say, **shorter).run()
     logging.shutdown()
     if arguments.json:
         print(json.dumps(summary))

@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         for name, entry in summary["metrics"].items()
     ]
     print(text_table(rows, ["metric", "mean", "sd", "cases"]))
+    if summary["whole_set"]:
+        print("whole set: " + ", ".join(f"{name} {value:.4f}" for name, value in summary["whole_set"].items()))
     print(f"each case: {folder}/cases.csv, pictures: {folder}/overlays.png")
     return 0
 

@@ -10,8 +10,12 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="a folder that is empty or not there yet; its name becomes the task's")
-    parser.add_argument("--like", required=True, metavar="BUNDLE", help="a bundle that comes with kdseg, or the folder of one")
-    parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of what is segmented; by default the task's")
+    parser.add_argument(
+        "--like", required=True, metavar="BUNDLE", help="a bundle that comes with kdseg, or the folder of one"
+    )
+    parser.add_argument(
+        "--classes", nargs="+", metavar="NAME", help="names of what is segmented; by default the task's"
+    )
     parser.add_argument("--description", default="", help="what the images show, in a few words")
     parser.add_argument(
         "--set",
@@ -33,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
         changes["classes"] = arguments.classes
     folder = new_bundle(arguments.like, arguments.folder, arguments.description, changes)
     if arguments.json:
-        print(json.dumps({"folder": str(folder), "task": json.loads((folder / "task.json").read_text(encoding="utf-8"))}))
+        print(
+            json.dumps({"folder": str(folder), "task": json.loads((folder / "task.json").read_text(encoding="utf-8"))})
+        )
         return 0
     print(f"{folder}: a task of your own. task.json says what the network is fed and what comes out,")
     print("configs/train.json how it learns. Next:")

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
-from kdseg.configuration import bundle_folder, run_bundle
+from kdseg.configuration import bundle_folder, run_bundle, with_literal_paths
+from kdseg.data import MaskReader
+from kdseg.deploy import Prediction, evaluate, evaluation_data, load, milliseconds_per_image, predict_files
+from kdseg.errors import UserError
 from kdseg.files import whole_file
+from kdseg.networks import count_macs, count_parameters
+from kdseg.pictures.overlay import OverlayRow, overlay_picture
 from kdseg.report.table import text_table
+from kdseg.task import open_trained
 
 __all__ = ["Demo"]
 
@@ -60,24 +64,29 @@ class Demo:
     say: Callable[[str], None] = print
 
     def run(self) -> dict[str, Any]:
-        """Do the whole job; the content of ``summary.json``."""
+        """Do the whole job; the content of ``summary.json``.
+
+        Raises:
+            UserError: when something that the demo announces was not made.
+        """
         started = time.perf_counter()
         bundle = bundle_folder("coronary_angiogram")
         self._make_data()
         arms: dict[str, dict[str, Any]] = {}
-        pictures: dict[str, dict[str, Any]] = {}
         for number, (arm, layers) in enumerate(LAYERS.items(), start=3):
             self.say(f"{number}/6  train the {arm.replace('_', ' ')}: {self.epochs * self.steps} steps")
-            settings = self._settings(arm)
-            run_bundle(bundle, layers, settings)
-            arms[arm], pictures[arm] = self._measure(bundle, arm, settings)
-        cine = _first_cine(self.out / "data" / "images")
+            run_bundle(bundle, layers, with_literal_paths(self._settings(arm)))
+            arms[arm] = self._measure(arm)
+        cine, truth = _first_cine(self.out / "data")
         self.say(f"6/6  masks of {cine.name}, every frame")
-        segmented = {"dataset_dir": str(cine), "output_dir": str(self.out / "masks")}
-        segmented["checkpoint"] = str(self.out / "student_distilled" / "model.pt")
-        run_bundle(bundle, ["inference"], segmented, kind="infer")
-        self._draw(pictures)
-        summary = {**arms, "method": self.method, "seed": self.seed, "seconds": round(time.perf_counter() - started, 1)}
+        student = load(self.out / "student_distilled", frame="all")
+        segmented = predict_files(student, cine, self.out / "masks", overwrite=True)
+        overlap = _check_masks(cine, truth, segmented)
+        if overlap == 0 < arms["student_distilled"]["dice"]:
+            raise _unexpected(self.out / "masks", "masks that miss the vessels", "masks on the vessels")
+        self._draw()
+        summary = {**arms, "method": self.method, "seed": self.seed, "cine_dice": round(overlap, 4)}
+        summary["seconds"] = round(time.perf_counter() - started, 1)
         summary["versions"] = {name: metadata.version(name) for name in ("kdseg", "torch", "monai", "pytorch-ignite")}
         with whole_file(self.out / "summary.json") as path:
             path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
@@ -102,71 +111,89 @@ class Demo:
             "seed": self.seed,
             "epochs": self.epochs,
             "steps_per_epoch": self.steps,
-            "val_interval": 5,
+            "val_interval": min(5, self.epochs),
             "teacher_def#base_channels": self.teacher_channels,
         }
         if arm == "student_distilled":
-            settings |= {"method": self.method, "teacher": str(self.out / "teacher" / "model.pt")}
+            settings |= {"method": self.method, "teacher": str(self.out / "teacher")}
         return settings
 
-    def _measure(self, bundle: Path, arm: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Sizes, speed and scores of a trained arm, and its masks of the test cases for the picture."""
-        from kdseg.deploy.latency import milliseconds_per_image
-        from kdseg.networks.count import count_macs, count_parameters
-
-        layers = [*(layer for layer in LAYERS[arm] if layer != "distill"), "evaluate"]
-        known = {key: value for key, value in settings.items() if key not in ("method", "teacher")}
-        workflow = run_bundle(bundle, layers, known)
-        student: nn.Module = workflow.parser.get_parsed_content("student")
-        scores = json.loads((self.out / arm / "evaluation_test" / "summary.json").read_text(encoding="utf-8"))[
-            "metrics"
-        ]
+    def _measure(self, arm: str) -> dict[str, Any]:
+        """Sizes, speed and scores of a trained arm."""
+        trained = open_trained(self.out / arm)
+        network = trained.network()
+        summary, _ = evaluate(trained, self.out / "list.json")
         shape = (1, 1, self.size, self.size)
-        values = {
-            "params": count_parameters(student),
-            "macs": count_macs(student, shape),
-            "ms_per_image": round(milliseconds_per_image(student, shape), 2),
-            "dice": round(scores["dice"]["mean"], 4),
-            "cldice": round(scores["cldice"]["mean"], 4),
+        return {
+            "params": count_parameters(network),
+            "macs": count_macs(network, shape),
+            "ms_per_image": round(milliseconds_per_image(network, shape), 2),
+            "dice": round(summary["metrics"]["dice"]["mean"], 4),
+            "cldice": round(summary["metrics"]["cldice"]["mean"], 4),
         }
-        return values, {"network": student, "dataset": workflow.parser.get_parsed_content("validate#dataset")}
 
-    def _draw(self, pictures: Mapping[str, Mapping[str, Any]]) -> None:
+    def _draw(self) -> None:
         """Three test cases, from the best to the worst of the student alone, as every arm sees them."""
-        from kdseg.pictures.overlay import OverlayRow, overlay_picture
-
         table = self.out / "student_alone" / "evaluation_test" / "cases.csv"
         with table.open(encoding="utf-8", newline="") as stream:
             ranked = sorted(csv.DictReader(stream), key=lambda row: -float(row["dice"]))
         wanted = [ranked[round(place * (len(ranked) - 1))]["case"] for place in (0.0, 0.5, 1.0)]
-        cases = {str(item["case"]): item for item in pictures["student_alone"]["dataset"]}
+        students = {arm: load(self.out / arm) for arm in LAYERS}
+        data = evaluation_data(students["teacher"].task, self.out / "list.json")
+        cases = {data[number]["case"]: data[number] for number in range(len(data))}
         titles = dict(zip(LAYERS, ("teacher", "alone", f"distilled ({self.method})"), strict=True))
         rows = []
         for case in wanted:
             item = cases[case]
-            masks = {titles[arm]: _mask(entry["network"], item["image"]) for arm, entry in pictures.items()}
+            masks = {
+                titles[arm]: student.masks(item, student.prepare)[0].numpy().T for arm, student in students.items()
+            }
             # MONAI's first spatial axis is the picture's width
             rows.append(OverlayRow(case, np.asarray(item["image"])[0].T, np.asarray(item["label"])[0].T, masks))
         overlay_picture(rows, self.out / "overlay.png")
 
 
-def _mask(network: nn.Module, image: Any) -> np.ndarray:
-    from kdseg.engines import WholeImageInferer
-
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        logits = WholeImageInferer()(torch.as_tensor(np.asarray(image))[None].to(device), network.eval())
-    return (logits[0, 0] > 0).cpu().numpy().T
-
-
-def _first_cine(folder: Path) -> Path:
-    """The first file with several frames."""
+def _first_cine(folder: Path) -> tuple[Path, Path]:
+    """The first file with several frames, and the mask of one of them."""
     import pydicom
 
-    for path in sorted(folder.glob("*.dcm")):
-        if int(pydicom.dcmread(path, stop_before_pixels=True).get("NumberOfFrames", 1)) > 1:
-            return path
-    return sorted(folder.glob("*.dcm"))[0]
+    paths = sorted((folder / "images").glob("*.dcm"))
+    frames = {path: int(pydicom.dcmread(path, stop_before_pixels=True).get("NumberOfFrames", 1)) for path in paths}
+    cine = next((path for path in paths if frames[path] > 1), paths[0])
+    return cine, next((folder / "masks").glob(f"{cine.stem}.*"))
+
+
+def _check_masks(cine: Path, truth: Path, done: Prediction) -> float:
+    """The best Dice that a frame of the predicted masks has with the truth of one frame.
+
+    Raises:
+        UserError: when there is no mask, or not one of every frame in the size of the file.
+    """
+    import nibabel
+    import pydicom
+
+    header = pydicom.dcmread(cine, stop_before_pixels=True)
+    expected = (int(header.Columns), int(header.Rows), 1, int(header.get("NumberOfFrames", 1)))
+    path = Path(done.cases[0]["output"]) if done.cases else done.output_dir
+    masks = np.asanyarray(nibabel.load(path).dataobj) if path.is_file() else np.zeros(0)  # type: ignore[attr-defined]
+    label = MaskReader(frame=0).get_data([truth])[0][0] > 0
+    scores = (
+        [
+            2 * float((frame & label).sum()) / max(int(frame.sum() + label.sum()), 1)
+            for frame in (masks > 0).reshape(*masks.shape[:2], -1).transpose(2, 0, 1)
+        ]
+        if masks.shape == expected
+        else []
+    )
+    if not scores:
+        found = f"masks of the shape {masks.shape} {'; '.join(done.set_aside)}"
+        raise _unexpected(path, found, f"a mask of every frame, {expected}")
+    return max(scores)
+
+
+def _unexpected(where: Path, found: str, expected: str) -> UserError:
+    fix = "run the demo anew in another folder; if it happens again, please report it"
+    return UserError(where, found=found, expected=expected, fix=fix)
 
 
 def _table(arms: Mapping[str, Mapping[str, Any]], method: str) -> str:

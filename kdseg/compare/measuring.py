@@ -11,21 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.data import Dataset
 from torch import Tensor, nn
 
 from kdseg.compare.plan import Cell
 from kdseg.compare.request import TEACHER
-from kdseg.compare.training import fail, share_parts, write_json
+from kdseg.compare.training import fail, write_json
+from kdseg.configuration import compose_bundle, with_literal_paths
+from kdseg.deploy import evaluation_data, milliseconds_per_image, run_evaluation
 from kdseg.errors import reason_of
-from kdseg.configuration import compose_bundle
 from kdseg.files import whole_file
+from kdseg.handlers import CaseOverlays, CasePictures, fingerprint
+from kdseg.networks import count_macs, count_parameters
+from kdseg.task import Task, inferer, open_trained
 
-__all__ = ["collect_cases", "collect_cells", "measure"]
+__all__ = ["collect_cases", "collect_cells", "composed_task", "measure"]
 
 logger = logging.getLogger(__name__)
 
-SHARED = ("validate::dataset",)
 TABLE = Path("evaluation_test") / "cases.csv"
 
 
@@ -40,24 +43,25 @@ def measure(cells: Sequence[Cell]) -> str | None:
         return None
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     logger.info(f"the test split is read at {now}, after all training, for {len(todo)} networks")
-    shared: dict[str, dict[str, Any]] = {}
+    shared: dict[str, Dataset] = {}
     costs = {_network(cell): cell.notes("measured") for cell in cells if cell.notes("measured")}
     for cell in todo:
         try:
-            workflow = _compose(cell)
-            workflow.initialize()
-            share_parts(workflow, SHARED, shared.setdefault(cell.fold, {}))
-            if cell.given:
-                # it is loaded where the configuration loads a teacher, whatever kind of file it is
-                workflow.parser.get_parsed_content("validate#evaluator").run()
-            else:
-                workflow.run()
+            network, task = _teacher(cell) if cell.given else _trained(cell)
+            datalist = cell.settings["datalist"]
+            seen = fingerprint(task=task.changed({"network": {"name": "any"}}).as_json(), list=str(datalist))
+            if seen not in shared:
+                shared[seen] = evaluation_data(task, datalist)
+            folder = cell.folder / TABLE.parent
+            extra = [CaseOverlays(folder), CasePictures(folder, task.classes)]
+            device = cell.settings.get("device", "cpu").removeprefix("$torch.device('").removesuffix("')")
+            run_evaluation(task, network, shared[seen], folder, extra, device)
         except Exception as error:
             (cell.folder / "done.json").unlink()
             fail(cell, error)
             continue
         if _network(cell) not in costs:
-            costs[_network(cell)] = _costs(workflow, cell)
+            costs[_network(cell)] = _costs(network, task, shared[seen], cell)
         write_json(cell.folder / "measured.json", costs[_network(cell)])
     return now
 
@@ -100,20 +104,22 @@ def collect_cases(cells: Sequence[Cell], out: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _compose(cell: Cell) -> ConfigWorkflow:
-    if cell.given:
-        workflow = compose_bundle(cell.bundle, [*cell.layers, "evaluate"], cell.settings, own_logging=False)
-        workflow.parser["validate#evaluator#network"] = "@teacher_network"
-    else:
-        layers = ["train", *(["train_teacher"] if cell.arm == TEACHER else []), "evaluate"]
-        workflow = compose_bundle(cell.bundle, layers, {}, own_logging=False)
-        for key, value in cell.settings.items():
-            # what concerns the distillation alone is no setting of these layers
-            if key.replace("::", "#").split("#")[0] in workflow.parser and key not in ("method", "batch_size"):
-                workflow.parser[key] = value
-    pictures = {"_target_": "kdseg.handlers.CasePictures", "output_dir": "@evaluation_dir", "classes": "@classes"}
-    workflow.parser["validate#handlers"].append(pictures)
-    return workflow
+def composed_task(cell: Cell) -> Task:
+    """The task that a cell is trained with."""
+    settings = with_literal_paths(cell.settings)
+    return compose_bundle(cell.bundle, cell.layers, settings, own_logging=False).parser.get_parsed_content("task")
+
+
+def _trained(cell: Cell) -> tuple[nn.Module, Task]:
+    trained = open_trained(cell.folder)
+    return trained.network(), trained.task
+
+
+def _teacher(cell: Cell) -> tuple[nn.Module, Task]:
+    """A teacher that was given, whatever kind of file it is, as a distillation would load it."""
+    workflow = compose_bundle(cell.bundle, cell.layers, with_literal_paths(cell.settings), own_logging=False)
+    workflow.initialize()
+    return workflow.parser.get_parsed_content("teacher_network"), workflow.parser.get_parsed_content("task")
 
 
 def _network(cell: Cell) -> str:
@@ -121,22 +127,15 @@ def _network(cell: Cell) -> str:
     return cell.student or TEACHER
 
 
-def _costs(workflow: ConfigWorkflow, cell: Cell) -> dict[str, Any]:
-    """Parameters, multiply-accumulates of one training patch, and the time of the first test image."""
-    from kdseg.deploy.latency import milliseconds_per_image
-    from kdseg.networks.count import count_macs, count_parameters
-
-    parser = workflow.parser
-    network: nn.Module = parser.get_parsed_content("validate#evaluator#network")
+def _costs(network: nn.Module, task: Task, data: Dataset, cell: Cell) -> dict[str, Any]:
+    """Parameters, multiply-accumulates of one input, and the time of the first test image."""
     costs: dict[str, Any] = {"params": count_parameters(network), "macs": None, "ms_per_image": None}
-    patch = (1, parser.get_parsed_content("in_channels"), *parser.get_parsed_content("patch_size"))
-    inference = _Inference(network, parser.get_parsed_content("validate#inferer"))
     try:
-        image = torch.as_tensor(parser.get_parsed_content("validate#dataset")[0]["image"])
+        image = torch.as_tensor(data[0]["image"])
         device = next(network.parameters()).device
-        milliseconds = milliseconds_per_image(inference, (1, *image.shape), device, repeats=5)
+        milliseconds = milliseconds_per_image(_Inference(network, inferer(task)), (1, *image.shape), device, repeats=5)
         costs["ms_per_image"] = round(milliseconds, 3)
-        costs["macs"] = count_macs(network, patch)
+        costs["macs"] = count_macs(network, task.input_shape)
     # a traced network may take no other shape, and a cost that is not known is no reason to lose the score
     except Exception as error:
         logger.warning(f"the costs of {cell.label} are not known: {reason_of(error)}")

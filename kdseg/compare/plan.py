@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from kdseg.data.open import content_hash
 from kdseg.distill import build_method
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers import fingerprint
+from kdseg.task import Task
 
 __all__ = ["Cell", "groups", "plan"]
 
@@ -108,7 +110,7 @@ def plan(
     parser = compose_bundle(request.bundle, ["train"], _known(request, ["train"], common), own_logging=False).parser
     numbers = ("epochs", "steps_per_epoch", "val_interval", "batch_size", "learning_rate")
     defaults = {key: parser.get_parsed_content(key) for key in numbers}
-    students = request.students or (str(parser["network_def"]["_target_"]).split(".")[-1],)
+    students = request.students or (str(parser.get_parsed_content("task").network["name"]),)
     layers_of = {arm.name: _layers(arm) for arm in request.arms} | {TEACHER: ["train", "train_teacher"]}
     _check_keys(request, layers_of)
     cells = []
@@ -126,10 +128,10 @@ def plan(
                     rate = {"learning_rate": defaults["learning_rate"]}
                     settings = {**base, "seed": seed, **rate, **known, **own, **_schedule(steps, defaults)}
                     if request.students:
-                        settings["network_def"] = _network(student)
+                        settings["network"] = {"name": student}
                     if arm.method is not None:
                         settings["method"] = arm.method
-                        settings["teacher"] = teacher.settings["teacher"] if teacher.given else str(teacher.model)
+                        settings["teacher"] = teacher.settings["teacher"] if teacher.given else str(teacher.folder)
                         if arm.method_args:
                             settings["method_args"] = {**arm.method_args, **settings.get("method_args", {})}
                     settings |= (tuned or {}).get((fold, student, arm.name), {})
@@ -170,7 +172,7 @@ def _teacher(
         return replace(_cell(request, fold, "", Arm(TEACHER), folder, layers, settings, key), given=True)
     layers = ["train", "train_teacher"]
     known = _known(request, layers, common)
-    known = {key: value for key, value in known.items() if _first(key) != "network_def"}
+    known = {key: value for key, value in known.items() if _first(key) != "network"}
     length = _schedule(None if "epochs" in own else steps, {**defaults, **own})
     settings = {**base, "seed": 0, **known, **own, **length}
     return _cell(request, fold, "", Arm(TEACHER), folder, layers, settings)
@@ -191,7 +193,8 @@ def _cell(
     settings: dict[str, Any],
     teacher_key: str = "",
 ) -> Cell:
-    configs = [content_hash(request.bundle / "configs" / f"{layer}.json") for layer in layers]
+    files = [request.bundle / "task.json", *(request.bundle / "configs" / f"{layer}.json" for layer in layers)]
+    configs = [content_hash(file) for file in files]
     # what is named by a path counts by its content; devices differ in rounding only
     plain = {key: value for key, value in settings.items() if key not in ("datalist", "teacher", "device")}
     stream = {key: value for key, value in request.settings_of(arm.name).items() if _first(key) not in OF_THE_ARM}
@@ -241,16 +244,6 @@ def _schedule(steps: int | None, settings: Mapping[str, Any]) -> dict[str, int]:
     return {"epochs": epochs, "steps_per_epoch": -(-steps // epochs), "val_interval": interval}
 
 
-def _network(name: str) -> dict[str, Any]:
-    return {
-        "_target_": "kdseg.networks.build_network",
-        "name": name,
-        "spatial_dims": "$len(@patch_size)",
-        "in_channels": "@in_channels",
-        "out_channels": "@out_channels",
-    }
-
-
 def _known(request: CompareRequest, layers: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that these layers have: one for the distillation alone is not the student's alone."""
     keys = _keys(request, layers)
@@ -272,7 +265,8 @@ def _check_keys(request: CompareRequest, layers_of: Mapping[str, Sequence[str]])
 def _keys(request: CompareRequest, layers: Iterable[str]) -> set[str]:
     files = [request.bundle / "configs" / f"{layer}.json" for layer in layers]
     contents = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
-    return {_first(key).removeprefix("+") for content in contents for key in content}
+    of_task = {entry.name for entry in dataclasses.fields(Task)}
+    return {_first(key).removeprefix("+") for content in contents for key in content} | of_task
 
 
 def _first(key: str) -> str:

@@ -21,7 +21,7 @@ TEACHER = "teacher"
 UNLABELLED = "+unlabelled"
 
 # what the comparison itself decides, so that its arms differ in nothing else
-FIXED = ("datalist", "fold", "output_dir", "seed", "method", "teacher", "resume", "role", "network_def")
+FIXED = ("datalist", "fold", "output_dir", "seed", "method", "teacher", "resume", "role", "network")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class CompareRequest:
             if arm is None:
                 refused |= {"epochs"} if self.budget is not None else set()
                 # the bundle's own student may be changed for all arms; one that is chosen by name is as it is
-                refused -= set() if self.students else {"network_def"}
+                refused -= set() if self.students else {"network"}
             elif arm == TEACHER:
                 # the one training that may be longer: no gain is measured against the teacher's budget
                 refused -= {"patience", "seed"}

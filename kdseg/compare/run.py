@@ -16,14 +16,13 @@ import torch
 from kdseg._version import __version__
 from kdseg.compare.budget import steps_of
 from kdseg.compare.fold_lists import compare_lists
-from kdseg.compare.measuring import collect_cases, collect_cells, measure
+from kdseg.compare.measuring import collect_cases, collect_cells, composed_task, measure
 from kdseg.compare.plan import Cell, groups, plan
 from kdseg.compare.request import TEACHER, CompareRequest
 from kdseg.compare.store import record
 from kdseg.compare.training import check_unchanged, fail, write_json
 from kdseg.compare.tuning import check_optuna, tune
 from kdseg.compare.workers import Engine, train_here
-from kdseg.configuration import compose_bundle
 from kdseg.distill import held_out_cases
 from kdseg.distill.teachers.seen_cases import check_unseen
 from kdseg.errors import UserError
@@ -150,9 +149,7 @@ def _check_teacher(request: CompareRequest, lists: dict[str, Path]) -> None:
             if not path.exists():
                 fix = "check the path; leave --teacher out to have it trained here"
                 raise UserError("--teacher", found=f"no {path}", expected="a trained teacher", fix=fix)
-        check_unseen(
-            [path / "models" / "model.pt" if path.is_dir() else path for path in paths], held_out_cases(datalist)
-        )
+        check_unseen(paths, held_out_cases(datalist))
 
 
 def _known(out: Path) -> dict[str, Any]:
@@ -175,7 +172,7 @@ def _describe(part: _Prepared, more: Mapping[str, Any]) -> None:
     request, cells = part.request, part.cells
     known = _known(request.out)
     student = next(cell for cell in cells if cell.arm != TEACHER)
-    parser = compose_bundle(request.bundle, ["train", "evaluate"], {}, own_logging=False).parser
+    task = composed_task(student)
     cuda = torch.cuda.is_available() and not str(request.device or "cuda").startswith("cpu")
     content = {
         "format": FORMAT,
@@ -186,7 +183,7 @@ def _describe(part: _Prepared, more: Mapping[str, Any]) -> None:
         "steps": student.settings["epochs"] * student.settings["steps_per_epoch"],
         "epochs": student.settings["epochs"],
         "key_metric": "dice",
-        "classes": parser.get_parsed_content("classes"),
+        "classes": list(task.classes),
         "kdseg_version": __version__,
         "versions": {name: metadata.version(name) for name in ("torch", "monai", "pytorch-ignite", "numpy")},
         "machine": {

@@ -16,10 +16,9 @@ from torch import nn
 
 from kdseg.compare.plan import Cell
 from kdseg.compare.request import ALONE, TEACHER
-from kdseg.configuration import compose_bundle
-from kdseg.distill import load_weights
 from kdseg.handlers.mlflow_run import MlflowRun
 from kdseg.handlers.provenance import environment
+from kdseg.task import open_trained
 
 __all__ = ["record"]
 
@@ -112,8 +111,5 @@ def _best(cells: Sequence[Cell]) -> Cell | None:
 
 
 def _network(cell: Cell) -> tuple[nn.Module, torch.Tensor]:
-    workflow = compose_bundle(cell.bundle, cell.layers, cell.settings, own_logging=False)
-    workflow.initialize()
-    network = load_weights(workflow.parser.get_parsed_content("student"), cell.model).cpu().eval()
-    shape = [1, workflow.parser.get_parsed_content("in_channels"), *workflow.parser.get_parsed_content("patch_size")]
-    return network, torch.zeros(shape)
+    trained = open_trained(cell.folder)
+    return trained.network(), torch.zeros(trained.task.input_shape)

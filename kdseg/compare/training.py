@@ -15,7 +15,7 @@ from monai.bundle import ConfigWorkflow
 
 from kdseg._version import __version__
 from kdseg.compare.plan import Cell
-from kdseg.configuration import compose_bundle
+from kdseg.configuration import compose_bundle, with_literal_paths
 from kdseg.engines import FanOut, Training
 from kdseg.errors import UserError, reason_of
 from kdseg.files import whole_file
@@ -107,21 +107,12 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _compose(cell: Cell, measure_teacher: bool) -> ConfigWorkflow:
-    workflow = compose_bundle(cell.bundle, cell.layers, cell.settings, own_logging=False)
-    handlers: list[dict[str, Any]] = workflow.parser["train#handlers"]
-    names = [str(handler["_target_"]).split(".")[-1] for handler in handlers]
-    for handler, name in zip(handlers, names, strict=True):
-        # the group has one bar, and the teacher of all is measured once
-        if name == "Progress" or (name == "TeacherCheck" and not measure_teacher):
-            handler["_disabled_"] = True
-    history = {
-        "_target_": "kdseg.handlers.History",
-        "path": "$@output_dir + '/history.csv'",
-        "evaluator": "@validate#evaluator",
-    }
-    # before the checkpoint, so that no epoch is in the checkpoint only
-    handlers.insert(names.index("TrainingCheckpoint"), history)
-    return workflow
+    settings = with_literal_paths(cell.settings)
+    # the group has one bar, and the teacher of all is measured once
+    settings["train#handlers#0#progress"] = False
+    if "distill" in cell.layers:
+        settings["train#handlers#0#distillation#measure_teacher"] = measure_teacher
+    return compose_bundle(cell.bundle, cell.layers, settings, own_logging=False)
 
 
 def _finish(cell: Cell, arm: Training, workflow: ConfigWorkflow) -> None:

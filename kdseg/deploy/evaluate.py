@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator
+from monai.handlers import IgniteMetricHandler, from_engine
 from monai.transforms import Compose
 from torch import nn
 
-from kdseg.data import load_datalist
+from kdseg.data import cached_dataset, load_datalist
 from kdseg.handlers import CaseOverlays, CaseTable, Tracking
+from kdseg.metrics.pooled import POOLED, PooledMetric
 from kdseg.task import Task, TrainedFolder, inferer, postprocessing, validation_transforms
 
 __all__ = ["evaluate", "evaluation_data", "run_evaluation"]
@@ -75,8 +77,8 @@ def listed(task: Task, datalist: str | Path) -> Task:
 
 
 def evaluation_data(task: Task, datalist: str | Path, section: str = "test", fold: int | None = None) -> Dataset:
-    """The cases of a section, prepared as for validation."""
-    return Dataset(load_datalist(datalist, section, fold), Compose(validation_transforms(task, datalist)))
+    """The cases of a section, prepared as for validation, and kept in memory."""
+    return cached_dataset(load_datalist(datalist, section, fold), Compose(validation_transforms(task, datalist)))
 
 
 def run_evaluation(
@@ -98,6 +100,13 @@ def run_evaluation(
         device: where the network runs.
     """
     device = torch.device(device)
+    numbers = from_engine(["pred", "label"])
+    pooled: Any = {
+        name: IgniteMetricHandler(metric_fn=PooledMetric(name, task.out_channels), output_transform=numbers)
+        for name in task.metrics
+        if name in POOLED
+    }
+    single = [name for name in task.metrics if name not in POOLED]
     finish = Compose(postprocessing(task, data.transform, images=True))
     evaluator = SupervisedEvaluator(
         device=device,
@@ -105,7 +114,8 @@ def run_evaluation(
         network=network.to(device),
         inferer=inferer(task),
         postprocessing=finish,
-        val_handlers=[CaseTable(output_dir, metrics=task.metrics, classes=task.classes), *handlers],
+        additional_metrics=pooled,
+        val_handlers=[CaseTable(output_dir, metrics=single, classes=task.classes), *handlers],
         amp=device.type == "cuda",
     )
     evaluator.run()

@@ -10,7 +10,7 @@ from typing import Any
 
 from kdseg.data import find_images, find_volume_files
 from kdseg.deploy.student import Student, check_modality
-from kdseg.errors import UserError, reason_of, user_error_in
+from kdseg.errors import reason_of, user_error_in
 from kdseg.transforms import SaveMaskd
 
 __all__ = ["Prediction", "predict_files"]
@@ -100,4 +100,6 @@ def _volumes(mask: Any, meta: Any, labels: dict[str, str]) -> dict[str, float]:
     import numpy as np
 
     voxel = abs(float(np.linalg.det(np.asarray(meta["original_affine"])[:3, :3]))) / 1000
-    return {name: round(float((mask == int(number)).sum()) * voxel, 3) for number, name in labels.items() if number != "0"}
+    return {
+        name: round(float((mask == int(number)).sum()) * voxel, 3) for number, name in labels.items() if number != "0"
+    }

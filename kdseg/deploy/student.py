@@ -93,7 +93,9 @@ class Student:
         image = item["image"]
         self._check_channels(image)
         # frames of a cine are channels, each an image of its own
-        frames = [image] if self.task.kind == "volume" or self.task.colour else [image[i : i + 1] for i in range(len(image))]
+        frames = (
+            [image] if self.task.kind == "volume" or self.task.colour else [image[i : i + 1] for i in range(len(image))]
+        )
         finish = Compose(postprocessing(self.task, prepare))
         found = []
         for frame in frames:
@@ -143,6 +145,6 @@ def check_modality(path: Path, wanted: Any, task: str) -> None:
         raise UserError(path.name, found=f"modality {modality}", expected=f"{' or '.join(wanted)} for {task}", fix=fix)
 
 
-def load(folder: str | Path, device: str | torch.device | None = None) -> Student:
-    """A trained network, ready for images; see :class:`Student`."""
-    return Student(folder, device)
+def load(folder: str | Path, device: str | torch.device | None = None, **changes: Any) -> Student:
+    """A trained network, ready for images: ``load("out/student", frame="all")``; see :class:`Student`."""
+    return Student(folder, device, changes)

@@ -78,7 +78,9 @@ def write_card(
     )
     record = dict(load_datalist(datalist, "validation", fold)[0], case="validation case")
     try:
-        overlay_picture([overlay_row(_predicted(record, task, trained, datalist), "prediction")], folder / "picture.png")
+        overlay_picture(
+            [overlay_row(_predicted(record, task, trained, datalist), "prediction")], folder / "picture.png"
+        )
     except (UserError, RuntimeError, MemoryError) as error:
         # a training is not lost for want of its picture
         logger.warning(f"no picture for the card: {str(error).splitlines()[0]}")

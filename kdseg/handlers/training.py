@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai.engines import Workflow
+from monai.engines import Evaluator, Workflow
 from monai.handlers import LrScheduleHandler, ValidationHandler
 from torch import nn
 from torch.optim import Optimizer
@@ -26,6 +26,7 @@ from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
 from kdseg.handlers.teacher_check import TeacherCheck
 from kdseg.handlers.tracking import Tracking
 from kdseg.handlers.training_record import RecordWriter, TrainingRecord
+from kdseg.metrics.pooled import POOLED
 
 __all__ = ["Distillation", "EvaluationHandlers", "TrainingHandlers"]
 
@@ -75,7 +76,7 @@ class TrainingHandlers:
         record: TrainingRecord,
         student: nn.Module,
         records: Sequence[Mapping[str, Any]],
-        evaluator: Workflow,
+        evaluator: Evaluator,
         val_interval: int,
         lr_scheduler: Any,
         objects: Mapping[str, Any],
@@ -150,7 +151,8 @@ class EvaluationHandlers:
             artifacts=[Path(output_dir)],
             config=None if record.configuration is None else record.configuration.content,
         )
-        table = CaseTable(output_dir, metrics=task.metrics, classes=task.classes)
+        single = [name for name in task.metrics if name not in POOLED]
+        table = CaseTable(output_dir, metrics=single, classes=task.classes)
         self.handlers: list[Any] = [table, CaseOverlays(output_dir), *([tracking] if mlflow else [])]
 
     def attach(self, evaluator: Workflow) -> None:

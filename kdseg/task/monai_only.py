@@ -11,9 +11,7 @@ from kdseg.task.task import Task
 
 __all__ = ["bundle_metadata", "inference_config"]
 
-SCHEMA = (
-    "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
-)
+SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp")
 VOLUMES = (".nii", ".nii.gz")
 

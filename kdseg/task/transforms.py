@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from monai.data import ImageReader
 from monai.transforms import (
     Activationsd,
     AsDiscreted,
@@ -33,7 +30,6 @@ from monai.transforms import (
 
 from kdseg.data import MaskReader, PictureReader, VolumeReader, label_numbers, label_structures
 from kdseg.data.lists.datalist import IGNORED_NAME, read_datalist
-from kdseg.errors import UserError, suggestion
 from kdseg.losses import IGNORED
 from kdseg.task.task import Task
 from kdseg.transforms import (
@@ -57,7 +53,7 @@ __all__ = [
 BOTH = ["image", "label"]
 
 
-def image_reader(task: Task, choose: bool = False) -> ImageReader:
+def image_reader(task: Task, choose: bool = False) -> Any:
     """The reader of the task's images.
 
     Args:
@@ -139,9 +135,7 @@ def postprocessing(task: Task, preprocessing: Compose, images: bool = False) -> 
 
 def _inverted(preprocessing: Compose, images: bool, nearest: bool) -> Transform:
     keys = ["pred", "image"] if images else ["pred"]
-    return Invertd(
-        keys, preprocessing, orig_keys="image", nearest_interp=[nearest, False][: len(keys)], to_tensor=True
-    )
+    return Invertd(keys, preprocessing, orig_keys="image", nearest_interp=[nearest, False][: len(keys)], to_tensor=True)
 
 
 def _largest(task: Task) -> list[Transform]:
@@ -160,7 +154,8 @@ def _intensity(task: Task) -> list[Transform]:
     if task.clahe:
         steps.append(ContrastLimitedHistogramEqualisationd("image"))
     if task.window is not None:
-        steps.append(ScaleIntensityRanged("image", *task.window, 0.0, 1.0, clip=True))
+        low, high = task.window
+        steps.append(ScaleIntensityRanged("image", a_min=low, a_max=high, b_min=0.0, b_max=1.0, clip=True))
     if task.z_score:
         # frames of a cine are channels, each an image of its own
         steps.append(NormalizeIntensityd("image", channel_wise=not task.colour))
@@ -168,13 +163,14 @@ def _intensity(task: Task) -> list[Transform]:
 
 
 def _grid(task: Task, keys: list[str], unlabelled: bool = False) -> list[Transform]:
-    both, known = len(keys) > 1, {"allow_missing_keys": unlabelled}
+    both = len(keys) > 1
+    known: dict[str, Any] = {"allow_missing_keys": unlabelled}
     if task.kind == "picture":
         if task.scale >= 1:
             return []
         # what is finer than the reduced grid can show is smoothed away
         smooth = GaussianSmoothd("image", sigma=(1 / task.scale - 1) / 2)
-        zoom = {"zoom": task.scale, "keep_size": False}
+        zoom: dict[str, Any] = {"zoom": task.scale, "keep_size": False}
         label = [Zoomd("label", mode="nearest-exact", **zoom, **known)] if both else []
         return [smooth, Zoomd("image", mode="bilinear", align_corners=False, **zoom), *label]
     turned = Orientationd(keys, axcodes="RAS", labels=None, **known)
@@ -202,7 +198,7 @@ def _loaded(task: Task, datalist: str | Path, unlabelled: bool = False) -> list[
         IGNORED if value in ignored else target
         for value, target in zip(numbers["orig_labels"], numbers["target_labels"], strict=True)
     ]
-    known = {"allow_missing_keys": unlabelled}
+    known: dict[str, Any] = {"allow_missing_keys": unlabelled}
     load: list[Transform] = [LoadImaged("image", image_reader(task))]
     if task.kind == "volume":
         structures = label_structures(datalist)
@@ -211,7 +207,7 @@ def _loaded(task: Task, datalist: str | Path, unlabelled: bool = False) -> list[
     wanted = [value for value in numbers["orig_labels"] if value not in ignored]
     # a mask of one class may be written as 0 and 255
     two_valued = set(wanted) <= {0, 1}
-    reader = MaskReader(
+    reader: Any = MaskReader(
         frame=task.frame, level=task.level, ignored=task.ignored, values=None if two_valued else wanted
     )
     load += [LoadImaged("label", reader, **known), EnsureChannelFirstd(BOTH, **known)]

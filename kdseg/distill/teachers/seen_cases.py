@@ -17,6 +17,7 @@ __all__ = ["check_unseen", "held_out_cases", "image_hashes"]
 
 logger = logging.getLogger(__name__)
 
+
 def image_hashes(records: Iterable[Mapping[str, Any]]) -> list[str]:
     """The SHA-256 of each record's image file: the record's "sha256", or computed where the list has none.
 
