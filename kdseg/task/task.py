@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kdseg._version import __version__
 from kdseg.errors import UserError, suggestion
@@ -76,7 +76,7 @@ class Task:
     classes: Sequence[str] = _entry(**_words(minItems=1, uniqueItems=True, maxItems=254))
     network: Mapping[str, Any] = _entry(type="object", required=["name"])
     description: str = _entry("", type="string")
-    head: str = _entry("softmax", enum=["softmax", "sigmoid"])
+    head: Literal["softmax", "sigmoid"] = _entry("softmax", enum=["softmax", "sigmoid"])
     modality: Sequence[str] = _entry((), **_words())
     layout: str = _entry("generic", type="string")
     frame: int | str = _entry("best", anyOf=[{"type": "integer", "minimum": 0}, {"enum": ["best", "all"]}])

@@ -73,6 +73,7 @@ class SaveMaskd(MapTransform):
         self.labels = dict(labels or {"0": "background", "1": "foreground"})
         self.overwrite = overwrite
         self.taken: dict[Path, Path] = {}
+        self.written: set[Path] = set()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
@@ -90,9 +91,10 @@ class SaveMaskd(MapTransform):
         is_picture = str(meta["file_format"]) == "picture" and array.shape[0] == 1
         self._check(array, tuple(int(size) for size in meta[MetaKeys.SPATIAL_SHAPE]), source.name)
         path = self._path(source, ".png" if is_picture else ".nii.gz")
-        if path.exists() and not self.overwrite:
+        if path.exists() and not self.overwrite and path not in self.written:
             fix = "name another folder, or replace it with --overwrite"
             raise UserError(path, found="a file that is there already", expected="none in the mask's place", fix=fix)
+        self.written.add(path)
         with whole_file(path) as temporary:
             if is_picture:
                 self._write_picture(array[0].astype(np.uint8), temporary)

@@ -67,7 +67,7 @@ def load_teacher(
     paths = _files(source)
     check_unseen(paths, held_out)
     members = [_one(path, task, network, taps, preprocessing) for path in paths]
-    head: Head = task.head  # type: ignore[assignment]
+    head: Head = task.head
     kind = teacher_head or head
     if class_map is None and kind != head:
         fix = "give class_map, for instance {\"1\": 0} where the teacher's class 1 is the student's only channel"

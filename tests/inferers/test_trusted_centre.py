@@ -8,7 +8,7 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
-from kdseg.engines import TrustedCentreInferer
+from kdseg.inferers import TrustedCentreInferer
 from kdseg.errors import UserError
 
 
