@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kdseg.engines import WholeImageInferer
+from kdseg.inferers import WholeImageInferer
 from kdseg.networks import TinyUNet
 
 
@@ -17,15 +17,6 @@ def test_odd_sizes_are_padded_and_cropped_back() -> None:
 def test_volumes_work_too() -> None:
     network = TinyUNet(spatial_dims=3, base_channels=2).eval()
     assert WholeImageInferer()(torch.randn(1, 1, 17, 16, 16), network).shape == (1, 1, 17, 16, 16)
-
-
-def test_frames_are_segmented_one_by_one_and_stay_channels() -> None:
-    network = TinyUNet(base_channels=2).eval()
-    cine = torch.randn(1, 5, 16, 16)
-    result = WholeImageInferer(channels_are_frames=True, frames_at_once=2)(cine, network)
-    assert result.shape == (1, 5, 16, 16)
-    for frame in range(5):
-        torch.testing.assert_close(result[:, frame : frame + 1], network(cine[:, frame : frame + 1]))
 
 
 def test_the_border_is_repeated_not_black() -> None:
