@@ -7,6 +7,7 @@ from importlib import metadata as installed
 from typing import Any
 
 from kdseg._version import __version__
+from kdseg.task.steps import Step, grid_steps, intensity_steps, output_steps
 from kdseg.task.task import Task
 
 __all__ = ["bundle_metadata", "inference_config"]
@@ -42,6 +43,7 @@ def inference_config(task: Task, bundle_root: str = ".", weights: str = "models/
         "print_log": False,
         **({"output_ext": ".png", "scale": 255 if len(task.classes) == 1 else None} if picture else {}),
     }
+    finish = output_steps(task, "@preprocessing", padded=True)
     return {
         "_desc_": f"Written by kdseg from the task '{task.name}': masks of every file of a folder.",
         "imports": ["$import glob", "$import os", "$import torch"],
@@ -60,7 +62,10 @@ def inference_config(task: Task, bundle_root: str = ".", weights: str = "models/
         },
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
         **_inferer(task),
-        "postprocessing": {"_target_": "Compose", "transforms": [*_postprocessing(task), save]},
+        "postprocessing": {
+            "_target_": "Compose",
+            "transforms": [*output_steps(task, "@preprocessing", padded=True), save],
+        },
         "evaluator": {
             "_target_": "SupervisedEvaluator",
             "device": "@device",
@@ -129,51 +134,35 @@ def _channel_names(task: Task) -> list[str]:
     return [f"slice {shift:+d}" if shift else "image" for shift in range(-half, half + 1)]
 
 
-def _preprocessing(task: Task) -> list[dict[str, Any]]:
-    def step(target: str, **settings: Any) -> dict[str, Any]:
-        return {"_target_": target, "keys": "image", **settings}
-
-    steps = [step("LoadImaged", reader=_reader(task)), step("EnsureChannelFirstd")]
-    if task.n4:
-        steps.append(step("kdseg.transforms.N4BiasFieldCorrectiond"))
+def _preprocessing(task: Task) -> list[Step]:
+    load = {"_target_": "monai.transforms.LoadImaged", "keys": "image", "reader": _reader(task)}
+    steps = [load, {"_target_": "monai.transforms.EnsureChannelFirstd", "keys": "image"}]
     if task.clahe:
         # its contrast does not depend on the range of the values, which it wants from 0 to 1
-        steps += [step("ScaleIntensityd"), step("kdseg.transforms.ContrastLimitedHistogramEqualisationd")]
-    if task.window is not None:
-        low, high = task.window
-        steps.append(step("ScaleIntensityRanged", a_min=low, a_max=high, b_min=0.0, b_max=1.0, clip=True))
-    elif task.kind == "picture" and not task.z_score and not task.clahe:
-        steps.append(step("ScaleIntensityRanged", a_min=0, a_max=255, b_min=0, b_max=1))
-    if task.z_score:
-        steps.append(step("NormalizeIntensityd", channel_wise=not task.colour))
+        steps.append({"_target_": "monai.transforms.ScaleIntensityd", "keys": "image"})
+    elif task.kind == "picture" and not task.z_score and task.window is None:
+        bytes_to_one = {"a_min": 0, "a_max": 255, "b_min": 0, "b_max": 1}
+        steps.append({"_target_": "monai.transforms.ScaleIntensityRanged", "keys": "image", **bytes_to_one})
+    steps += [*intensity_steps(task), *grid_steps(task)]
     if task.kind == "picture":
-        return [*steps, *_picture_grid(task, step)]
-    steps.append(step("Orientationd", axcodes="RAS", labels=None))
-    if task.spacing is not None:
-        steps.append(step("Spacingd", pixdim=list(task.spacing), mode="bilinear"))
-    else:
-        steps.append(step("Resized", spatial_size=[*(task.patch_size or ()), -1], mode="trilinear"))
+        return [*steps, *_padding(task)]
     if task.neighbours > 1:
         half = task.neighbours // 2
         shifted = "volume[..., (torch.arange(volume.shape[-1]) + shift).clamp(0, volume.shape[-1] - 1)]"
         stack = f"$lambda volume: torch.cat([{shifted} for shift in range({-half}, {half + 1})])"
-        steps.append(step("Lambdad", func=stack, _desc_="the slices before and after as channels"))
+        steps.append({"_target_": "monai.transforms.Lambdad", "keys": "image", "func": stack})
     return steps
 
 
-def _picture_grid(task: Task, step: Any) -> list[dict[str, Any]]:
-    steps = []
-    if task.scale < 1:
-        steps.append(step("GaussianSmoothd", sigma=(1 / task.scale - 1) / 2))
-        zoom = {"zoom": task.scale, "mode": "bilinear", "align_corners": False, "keep_size": False}
-        steps.append(step("Zoomd", **zoom))
+def _padding(task: Task) -> list[Step]:
+    pad: Step = {"_target_": "monai.transforms.DivisiblePadd", "keys": "image", "method": "end"}
     if task.patch_size is None:
-        return [*steps, step("DivisiblePadd", k=task.divisible, mode="edge", method="end")]
-    centre = [side - 2 * task.border for side in task.patch_size]
-    # NumPy, which this argument leads to, reflects a small picture several times; torch refuses
+        return [{**pad, "k": task.divisible, "mode": "edge"}]
+    # NumPy, which the last argument leads to, reflects a small picture several times; torch refuses
     reflected = {"mode": "reflect", "reflect_type": "even"}
-    steps.append(step("DivisiblePadd", k=centre, method="end", **reflected))
-    return [*steps, step("BorderPadd", spatial_border=task.border, **reflected)] if task.border else steps
+    centres = {**pad, "k": [side - 2 * task.border for side in task.patch_size], **reflected}
+    border = {"_target_": "monai.transforms.BorderPadd", "keys": "image", "spatial_border": task.border, **reflected}
+    return [centres, border] if task.border else [centres]
 
 
 def _reader(task: Task) -> Any:
@@ -208,21 +197,3 @@ def _inferer(task: Task) -> dict[str, Any]:
         "tiles": {**window, "sw_batch_size": 4, "overlap": overlap},
         "inferer": f"$setattr(@tiles, 'roi_weight_map', {weights}) or @tiles",
     }
-
-
-def _postprocessing(task: Task) -> list[dict[str, Any]]:
-    def step(target: str, **settings: Any) -> dict[str, Any]:
-        return {"_target_": target, "keys": "pred", **settings}
-
-    softmax = task.head == "softmax"
-    probability = [step("Activationsd", softmax=True) if softmax else step("Activationsd", sigmoid=True)]
-    decide = step("AsDiscreted", argmax=True) if softmax else step("AsDiscreted", threshold=0.5)
-    back = step("Invertd", transform="@preprocessing", orig_keys="image", nearest_interp=task.kind == "volume")
-    back["to_tensor"] = True
-    largest = []
-    if task.largest_component:
-        numbers = list(range(1, len(task.classes) + 1))
-        largest = [step("KeepLargestConnectedComponentd", applied_labels=numbers, is_onehot=False)]
-    if task.kind == "picture":
-        return [*probability, back, decide, *largest]
-    return [*([] if softmax else probability), decide, *largest, back]
