@@ -43,7 +43,6 @@ def inference_config(task: Task, bundle_root: str = ".", weights: str = "models/
         "print_log": False,
         **({"output_ext": ".png", "scale": 255 if len(task.classes) == 1 else None} if picture else {}),
     }
-    finish = output_steps(task, "@preprocessing", padded=True)
     return {
         "_desc_": f"Written by kdseg from the task '{task.name}': masks of every file of a folder.",
         "imports": ["$import glob", "$import os", "$import torch"],
