@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 from pydicom.uid import generate_uid
 
-from tests.data.dicom.make_series import straight, write_series
+from tests.data.make_series import straight, write_series
 
 SIZE = (36, 32, 6)
 SPACING = (0.8, 0.7, 3.0)

@@ -14,9 +14,8 @@ from kdseg.data.lists.folder_names import (
     MASK_FOLDERS,
     SECTION_FOLDERS,
     UNLABELLED_FOLDERS,
-    natural_order,
 )
-from kdseg.data.open import file_kind, file_stem
+from kdseg.data.open import file_kind, file_stem, natural_order
 from kdseg.errors import UserError
 
 __all__ = ["find_pictures"]

@@ -12,8 +12,7 @@ from kdseg.data.formats.dicom.studies import dicom_studies
 from kdseg.data.layouts.found import Found
 from kdseg.data.lists import folder_names
 from kdseg.data.lists.datalist import Record
-from kdseg.data.lists.folder_names import natural_order
-from kdseg.data.open import file_kind, file_stem
+from kdseg.data.open import file_kind, file_stem, natural_order
 from kdseg.errors import UserError
 
 __all__ = ["IMAGE_FOLDERS", "LABEL_FOLDERS", "Naming", "find_volumes"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-__all__ = ["IMAGE_FOLDERS", "MASK_FOLDERS", "SECTION_FOLDERS", "UNLABELLED_FOLDERS", "folder_parts", "natural_order"]
+__all__ = ["IMAGE_FOLDERS", "MASK_FOLDERS", "SECTION_FOLDERS", "UNLABELLED_FOLDERS", "folder_parts"]
 
 IMAGE_FOLDERS = {"images", "image", "imgs", "img", "dicom", "dicoms", "angiograms"}
 MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "ground_truth", "groundtruth", "annotations", "segmentations"}
@@ -20,11 +19,6 @@ SECTION_FOLDERS = {
     "testing": "test",
 }
 LAYOUT_FOLDERS = IMAGE_FOLDERS | MASK_FOLDERS | UNLABELLED_FOLDERS | SECTION_FOLDERS.keys()
-
-
-def natural_order(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2.png before 10.png."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
 def folder_parts(path: Path, source: Path) -> list[str]:

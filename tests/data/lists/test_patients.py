@@ -12,7 +12,7 @@ from kdseg.data import VolumeReader, load_datalist
 from kdseg.data.lists.inputs import find_volume_files
 from kdseg.data.prepare import prepare
 from tests.bundles.volumes import SIZE, organs, write_dicom, write_nifti
-from tests.data.dicom.make_series import straight, write_series, write_structures
+from tests.data.make_series import straight, write_series, write_structures
 
 SECTIONS = ("training", "validation", "test")
 

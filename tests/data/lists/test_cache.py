@@ -64,8 +64,8 @@ def test_spacing_and_inverse_outlive_the_disk(tmp_path: Path) -> None:
 
 
 def test_the_key_is_the_same_in_another_process() -> None:
-    code = "from tests.data.test_cache import *; print(transform_key(transforms()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    code = "from tests.data.lists.test_cache import *; print(transform_key(transforms()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert done.stdout.strip() == transform_key(transforms()), done.stderr
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from kdseg.cli.main import main
 from kdseg.data.checks.report import check_datalist
-from tests.data.dicom.make_series import straight, write_series, write_structures
 from tests.data.make_files import angiogram, mask_of, write_dicom, write_picture
+from tests.data.make_series import straight, write_series, write_structures
 
 SHAPE, COUNT = (14, 12, 9), 10
 LABELS = {"0": "background", "1": "right_kidney", "2": "left_kidney"}

@@ -77,7 +77,7 @@ def test_real_compressed_dicom(shared_data: Path, folder: str):
 
 
 def test_window_and_rescale(tmp_path: Path):
-    values = np.array([[0, 1000, 2000, 4095]], dtype=np.uint16)
+    values = np.array([[0, 1000, 2000, 4095]] * 4, dtype=np.uint16)
     file = write_dicom(
         tmp_path / "a.dcm", values, bits=12, RescaleSlope=1, RescaleIntercept=-1000, WindowCenter=500, WindowWidth=1000,
         VOILUTFunction="LINEAR_EXACT",
@@ -89,14 +89,14 @@ def test_window_and_rescale(tmp_path: Path):
 def test_voi_lookup_table(tmp_path: Path):
     table = DicomDataset()
     table.LUTDescriptor, table.LUTData = [4, 0, 10], np.array([0, 1023, 341, 682], dtype="<u2").tobytes()
-    file = write_dicom(tmp_path / "a.dcm", np.array([[0, 1, 2, 3]], dtype=np.uint8), VOILUTSequence=[table])
+    file = write_dicom(tmp_path / "a.dcm", np.array([[0, 1, 2, 3]] * 4, dtype=np.uint8), VOILUTSequence=[table])
     np.testing.assert_allclose(load(file).numpy()[0, :, 0], [0, 1, 1 / 3, 2 / 3], atol=1e-6)
 
 
 def test_signed_values_and_empty_elements(tmp_path: Path):
-    values = np.array([[-2048, 0, 2047]], dtype=np.int16)
+    values = np.array([[-2048, 0, 2047, 2047]] * 4, dtype=np.int16)
     file = write_dicom(tmp_path / "a.dcm", values, bits=12, RescaleSlope=None, WindowCenter=None, WindowWidth=None)
-    np.testing.assert_allclose(load(file).numpy()[0, :, 0], [0, 2048 / 4095, 1], atol=1e-6)
+    np.testing.assert_allclose(load(file).numpy()[0, :, 0], [0, 2048 / 4095, 1, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pydicom.uid import RLELossless, generate_uid
 
 from kdseg.data import choose_series, dicom_series, dicom_studies
 from kdseg.errors import UserError
-from tests.data.dicom.make_series import AXIAL, SECRET, oblique, straight, values, write_enhanced, write_series
+from tests.data.make_series import AXIAL, SECRET, oblique, straight, values, write_enhanced, write_series
 
 
 def only(folder: Path):

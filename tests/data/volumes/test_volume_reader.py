@@ -9,7 +9,7 @@ from monai.transforms import Compose, LoadImage, LoadImaged, Orientationd, Spaci
 
 from kdseg.data import VolumeReader, dicom_series
 from kdseg.errors import UserError, user_error_in
-from tests.data.dicom.make_series import SECRET, oblique, straight, values, write_enhanced, write_series
+from tests.data.make_series import SECRET, oblique, straight, values, write_enhanced, write_series
 
 READER = "kdseg.data.VolumeReader"
 

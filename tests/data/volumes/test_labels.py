@@ -13,7 +13,7 @@ from monai.transforms import Compose, LoadImaged
 from kdseg.data import dicom_series, dicom_studies, read_label
 from kdseg.errors import UserError, user_error_in
 from kdseg.transforms import LoadLabeld
-from tests.data.dicom.make_series import AXIAL, oblique, straight, values, write_series, write_structures
+from tests.data.make_series import AXIAL, oblique, straight, values, write_series, write_structures
 
 SHAPE = (12, 10, 6)
 

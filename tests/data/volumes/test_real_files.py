@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nibabel
@@ -85,13 +86,13 @@ def test_bad_files_are_told_apart_from_good_ones(shared_data: Path) -> None:
             assert choose_series(dicom_series(path)).read().std() > 0
             told[path.name] = "read"
         except UserError as error:
-            told[path.name] = error.found.split("(")[0].strip()
+            told[path.name] = re.split(r"\(|\d", error.found)[0].strip()
     assert told == {
-        "GH1146.dcm": "pixels that cannot be decoded",
-        "GH1376.dcm": "pixels that cannot be decoded",
+        "GH1146.dcm": "a header that claims",
+        "GH1376.dcm": "a header that claims",
         "GH340.dcm": "no DICOM header",
         "MR_truncated.dcm": "pixels that cannot be decoded",
-        "badVR.dcm": "a header that cannot be understood",
+        "badVR.dcm": "a header that cannot be read",
         # its fault lies in a sequence that no picture needs
         "bad_sequence.dcm": "read",
         "emri_small_big_endian.dcm": "a file of several frames does not say where each of them lies",
@@ -115,8 +116,7 @@ def test_flipped_nifti_labels_fall_on_their_organs(shared_data: Path) -> None:
         assert (values[stored == organ] > -200).mean() < (inside > -200).mean()
 
 
-def test_real_segmentation_agrees_with_highdicom(shared_data: Path) -> None:
-    highdicom = pytest.importorskip("highdicom")
+def test_real_segmentation_lies_on_its_organ(shared_data: Path) -> None:
     (study,) = [
         study
         for study in dicom_studies(shared_data / "dicom_seg")[0]
@@ -124,14 +124,9 @@ def test_real_segmentation_agrees_with_highdicom(shared_data: Path) -> None:
     ]
     volume, label = study.series[0], study.labels[0]
     mask = read_label(label.file, volume.affine, volume.shape, {"liver": 1}, series=volume.series)
-    reference = highdicom.seg.segread(label.file).get_volume(combine_segments=True)
-    indices = np.argwhere(reference.array)
-    places = (np.diag([-1, -1, 1, 1]) @ reference.affine @ np.c_[indices, np.ones(len(indices))].T)[:3]
-    inverse = np.linalg.inv(volume.affine)
-    wanted = np.rint(inverse[:3, :3] @ places + inverse[:3, 3:]).astype(int)
-    assert mask.sum() == len(indices) == 107098 and mask[tuple(wanted)].all()
-    values = volume.read()
-    assert 0 < values[mask == 1].mean() < 100  # liver tissue
+    values = volume.read()[mask == 1]
+    # the count of set bits in the file; liver tissue, but for its vessels and edges
+    assert len(values) == 107098 and 0 < values.mean() < 100 and (values > -20).mean() > 0.95
 
 
 def test_real_contours_are_filled_with_their_hole(shared_data: Path) -> None:

@@ -15,7 +15,7 @@ from kdseg.data import load_datalist
 from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
 from tests.bundles.volumes import affine, organs, write_dicom, write_nifti
-from tests.data.dicom.make_series import write_structures
+from tests.data.make_series import write_structures
 
 SECTIONS = ("training", "validation", "test", "unlabelled")
 
