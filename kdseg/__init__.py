@@ -7,7 +7,7 @@ loaded when they are first named, so that a bundle's configuration needs ``impor
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 from kdseg._version import __version__
 
@@ -30,7 +30,9 @@ _ROOMS = (
 )
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"kdseg.{name}")
+    if name == "register_layout":
+        return importlib.import_module("kdseg.data.layouts.registry").register_layout
     raise AttributeError(f"module 'kdseg' has no attribute {name!r}")

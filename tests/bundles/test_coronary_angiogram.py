@@ -19,10 +19,10 @@ from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.data.phantom import write_phantom_set
-from kdseg.data.prepare import prepare
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, user_error_in
 from tests.bundles.processes import run_without_kdseg
+from tests.data.make_files import prepare_task
 
 BUNDLE = bundle_folder("coronary_angiogram")
 CONFIGS = BUNDLE / "configs"
@@ -57,7 +57,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with phantoms, their data list and a trained teacher."""
     folder = tmp_path_factory.mktemp("coronary")
     write_phantom_set(folder / "data", count=8, unlabelled=2, size=64)
-    prepare("coronary_angiogram", folder / "data", folder / "list.json")
+    prepare_task("coronary_angiogram", folder / "data", folder / "list.json")
     run_bundle(BUNDLE, ["train", "train_teacher"], settings(folder, "teacher"))
     return folder
 
