@@ -153,7 +153,7 @@ def prepare(
         "protocol": protocol,
         "frame": frame,
         "level": level,
-        **{name: kinds for name, kinds in (("accepted", accepted), ("refused", refused)) if kinds},
+        "checks": {"accept": accepted, "refuse": refused},
         "kdseg_version": __version__,
         "root": Path(os.path.relpath(root, out.parent)).as_posix(),
         **{

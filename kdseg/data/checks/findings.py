@@ -66,7 +66,7 @@ def kinds_named(names: Sequence[str]) -> list[str]:
     return kinds
 
 
-def regraded(findings: Sequence[Finding], accept: Sequence[str], refuse: Sequence[str]) -> list[Finding]:
+def regraded(findings: Sequence[Finding], accept: Sequence[str] = (), refuse: Sequence[str] = ()) -> list[Finding]:
     """Findings whose kind is accepted as warnings, those whose kind is refused as errors; errors first."""
     grades = dict.fromkeys(refuse, ERROR) | dict.fromkeys(accept, WARNING)
     graded = [replace(finding, grade=grades.get(finding.kind, finding.grade)) for finding in findings]

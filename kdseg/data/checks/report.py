@@ -116,7 +116,7 @@ def check_datalist(path: str | Path, out: str | Path | None = None, progress: bo
         show=None if out is None else show,
     )
     findings += set_findings(cases)
-    findings = regraded(findings, content.get("accepted", []), content.get("refused", []))
+    findings = regraded(findings, **content.get("checks", {}))
     sheets = []
     if out is not None:
         from kdseg.data.checks.sheet import write_sheets
