@@ -38,7 +38,13 @@ _ROOMS = (
 
 
 # name -> room; what programs use most
-_NAMES = {"Student": "deploy", "Task": "task", "Workflow": "configuration", "load": "deploy"}
+_NAMES = {
+    "Student": "deploy",
+    "Task": "task",
+    "Workflow": "configuration",
+    "load": "deploy",
+    "register_layout": "data.layouts.registry",
+}
 
 
 def __getattr__(name: str) -> Any:

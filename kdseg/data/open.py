@@ -80,7 +80,7 @@ def files_below(folder: Path) -> list[Path]:
         UserError: when there is no such folder.
     """
     if not folder.is_dir():
-        raise UserError(folder, found="no such folder", expected="a folder of images", fix="check the path")
+        raise UserError(folder, found="no such file or folder", expected="images", fix="check the path")
     return [
         path
         for path in sorted(folder.rglob("*"), key=natural_order)

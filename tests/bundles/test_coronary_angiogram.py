@@ -18,11 +18,12 @@ from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, verify_metada
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.prepare import prepare
+from kdseg.phantom import write_phantom_set
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, user_error_in
 from kdseg.phantom import write_phantom_set
 from tests.bundles.processes import run_without_kdseg
+from tests.data.make_files import prepare_task
 
 BUNDLE = bundle_folder("coronary_angiogram")
 CONFIGS = BUNDLE / "configs"
@@ -57,7 +58,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with phantoms, their data list and a trained teacher."""
     folder = tmp_path_factory.mktemp("coronary")
     write_phantom_set(folder / "data", count=8, unlabelled=2, size=64)
-    prepare("coronary_angiogram", folder / "data", folder / "list.json")
+    prepare_task("coronary_angiogram", folder / "data", folder / "list.json")
     run_bundle(BUNDLE, ["train", "train_teacher"], settings(folder, "teacher"))
     return folder
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kdseg.configuration import bundle_folder
-from kdseg.data.prepare import prepare
 from tests.bundles.volumes import organs, write_dicom, write_nifti
+from tests.data.make_files import prepare_task
 
 TINY = {"epochs": 1, "steps_per_epoch": 1, "val_interval": 1, "batch_size": 2, "mlflow": False}
 
@@ -44,7 +44,7 @@ class TinyBundle:
         """Write data and list of one form; the list."""
         self.write(folder / form, form)
         datalist = folder / f"{form}.json"
-        result = prepare(self.name, folder / form, datalist, fractions=(0.5, 0.25, 0.25))
+        result = prepare_task(self.name, folder / form, datalist, fractions=(0.5, 0.25, 0.25))
         assert result.problems == []
         return datalist
 

@@ -22,7 +22,7 @@ def volumes(folder: Path, brightness: list[float]) -> Path:
     for index, added in enumerate(brightness):
         # the same noise turned, so that no two images are copies
         values = np.roll(np.random.default_rng(0).normal(100, 30, (8, 7, 6)), index) + added
-        nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), np.eye(4)), folder / f"{index}.nii.gz")
+        nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), np.diag([2, 2, 2, 1])), folder / f"{index}.nii.gz")
         cases.append({"case": f"case{index}", "image": f"{index}.nii.gz"})
     path = folder / "list.json"
     path.write_text(json.dumps({"training": cases}))

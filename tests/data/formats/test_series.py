@@ -261,5 +261,5 @@ def test_studies_name_nobody_and_list_bad_files(tmp_path) -> None:
 def test_a_folder_without_dicom_is_told(tmp_path) -> None:
     with pytest.raises(UserError, match="no DICOM file among 0 files"):
         dicom_studies(tmp_path)
-    with pytest.raises(UserError, match="no such folder"):
+    with pytest.raises(UserError, match="no such file or folder"):
         dicom_studies(tmp_path / "nowhere")

@@ -15,9 +15,9 @@ from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.data import MaskReader, PictureReader
 from kdseg.data.formats.frame_source import FrameSource
-from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
 from kdseg.phantom import make_field
+from tests.data.make_files import prepare_task, write_case
 
 TASK = "gastric_pathology"
 
@@ -60,7 +60,7 @@ def test_a_lower_level(slides: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_full_resolution_does_not_fit_masks_of_a_lower_level(slides: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the mask is 64×64 pixels and the image 128×128"):
-        prepare(TASK, slides, tmp_path / "list.json")
+        prepare_task(TASK, slides, tmp_path / "list.json")
 
 
 def test_a_plain_mask_has_no_levels(tmp_path: Path) -> None:
@@ -69,8 +69,9 @@ def test_a_plain_mask_has_no_levels(tmp_path: Path) -> None:
 
 
 def test_angiograms_have_no_levels(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="level: found 1 for coronary_angiogram"):
-        prepare("coronary_angiogram", tmp_path, tmp_path / "list.json", level=1)
+    write_case(tmp_path / "data", "7", 7)
+    with pytest.raises(UserError, match="level 1 of a file that has no levels"):
+        prepare_task("coronary_angiogram", tmp_path / "data", tmp_path / "list.json", level=1)
 
 
 def test_a_picture_larger_than_memory(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from kdseg.cli.main import main
 from kdseg.data import load_datalist
-from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
 from tests.bundles.volumes import affine, organs, write_dicom, write_nifti
+from tests.data.make_files import prepare_task
 from tests.data.make_series import write_structures
 
 SECTIONS = ("training", "validation", "test", "unlabelled")
@@ -42,7 +42,7 @@ def test_nifti_layouts(tmp_path: Path, image: str, label: str) -> None:
         volume, organ = organs(range(1, 14), number)
         write_nifti(tmp_path / "data" / image.format(n=number), volume)
         write_nifti(tmp_path / "data" / label.format(n=number), organ)
-    result = prepare("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json")
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json")
     assert result.problems == []
     found = cases(tmp_path / "list.json")
     assert len(found) == 3
@@ -83,7 +83,7 @@ def test_the_files_of_transunet(tmp_path: Path) -> None:
         file["image"], file["label"] = ((np.clip(volume, -125, 275) + 125) / 400).astype(np.float32).T, organ.T
     (source / "train_npz" / "case0007_slice003.npz").unlink()
     out = tmp_path / "list.json"
-    result = prepare("synapse_multiorgan", source, out, protocol="published", fractions=(0.5, 0.5, 0))
+    result = prepare_task("synapse_multiorgan", source, out, protocol="published", fractions=(0.5, 0.5, 0))
     assert [problem["reason"] for problem in result.problems] == ["1 missing slices, the first is 3"]
     found = cases(out)
     assert {record["section"] for record in found.values()} == {"training", "validation", "test"}
@@ -110,7 +110,7 @@ def test_dicom_with_contours(tmp_path: Path) -> None:
         structures = pydicom.dcmread(path)
         structures.PatientID = first.PatientID
         structures.save_as(path)
-    result = prepare("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json")
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json")
     assert result.problems == []
     found = cases(tmp_path / "list.json")
     assert sorted(found) == ["patient1", "patient2", "patient3"]
@@ -130,19 +130,21 @@ def test_the_traps_of_the_prostate_release(tmp_path: Path) -> None:
     write_nifti(tmp_path / "data" / "BMC" / "Case01_segmentation.nii.gz", organs((1, 2), 11)[1])
     write_nifti(tmp_path / "data" / "HK" / "Case01_Segmentation.nii.gz", organ * 2)
     out = tmp_path / "list.json"
-    result = prepare("prostate_mri", tmp_path / "data", out, protocol="sources_to_targets", fractions=(0.7, 0.3, 0))
+    result = prepare_task(
+        "prostate_mri", tmp_path / "data", out, protocol="sources_to_targets", fractions=(0.7, 0.3, 0)
+    )
     assert [problem["case"] for problem in result.problems] == ["Case01"]
-    assert "more than one label map" in result.problems[0]["reason"]
+    assert "more than one mask" in result.problems[0]["reason"]
     found = cases(out)
     assert {record["site"] for record in found.values()} == {"RUNMC", "BMC", "I2CVB", "UCL", "HK"}
     tested = {case for case, record in found.items() if record["section"] == "test"}
     assert tested == {"UCL_Case00", "UCL_Case01", "HK_Case00"}
     assert len(found) == 9 and {record["patient"] for record in found.values()} == set(found)
     assert any("than published: RUNMC 2 of 30" in note for note in result.notes)
-    left_out = prepare("prostate_mri", tmp_path / "data", out, protocol="leave_out_BMC", fractions=(0.7, 0.3, 0))
+    left_out = prepare_task("prostate_mri", tmp_path / "data", out, protocol="leave_out_BMC", fractions=(0.7, 0.3, 0))
     assert left_out.counts["test"] == 2
     with pytest.raises(UserError, match="none for test"):
-        prepare("prostate_mri", tmp_path / "data", out, protocol="leave_out_BIDMC")
+        prepare_task("prostate_mri", tmp_path / "data", out, protocol="leave_out_BIDMC")
 
 
 def test_what_is_wrong_is_told(tmp_path: Path) -> None:
@@ -164,11 +166,13 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
             nibabel.save(nibabel.Nifti1Image(organ, matrix), path)
     (tmp_path / "data" / "img" / "img0006.nii.gz").write_bytes(b"nothing")
     write_nifti(tmp_path / "data" / "label" / "label0099.nii.gz", organ)
-    result = prepare("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json", fractions=(0.5, 0, 0.5))
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json", fractions=(0.5, 0, 0.5))
     reasons = {problem["case"]: problem["reason"] for problem in result.problems}
-    assert reasons["label0099"] == "a label map without an image"
-    assert "values without a name: 77" in reasons["img0002"] and reasons["img0003"] == "an empty label map"
-    assert "outside" in reasons["img0004"] and reasons["img0005"] == "the same volume as case img0001"
+    assert reasons["label0099"] == "a mask without an image"
+    kinds = {problem["case"]: problem["kind"] for problem in result.problems}
+    assert kinds["img0002"] == "label values without a name" and reasons["img0002"].startswith("77;")
+    assert kinds["img0003"] == "empty label"
+    assert "outside" in reasons["img0004"] and reasons["img0005"] == "the same values as case img0001"
     assert "cannot be decoded" in reasons["img0006"]
     assert result.counts == {"training": 1, "validation": 0, "test": 1, "unlabelled": 1}
 
@@ -179,5 +183,7 @@ def test_files_made_from_a_case_are_no_cases(tmp_path: Path) -> None:
         write_nifti(tmp_path / "data" / f"000{number}_t2.nii.gz", volume)
         write_nifti(tmp_path / "data" / f"000{number}_gland.nii.gz", organ)
         write_nifti(tmp_path / "data" / f"000{number}_zones.nii.gz", organ)
-    result = prepare("prostate_mri", tmp_path / "data", tmp_path / "list.json", fractions=(0.5, 0, 0.5))
-    assert sum(result.counts.values()) == 2 and sum("derived" in note for note in result.notes) == 2
+    result = prepare_task("prostate_mri", tmp_path / "data", tmp_path / "list.json", fractions=(0.5, 0, 0.5))
+    assert sum(result.counts.values()) == 2 and any(
+        "2 file(s)" in note and "made from a case" in note for note in result.notes
+    )

@@ -10,8 +10,8 @@ from monai.transforms import LoadImage
 
 from kdseg.data import VolumeReader, load_datalist
 from kdseg.data.lists.inputs import find_volume_files
-from kdseg.data.prepare import prepare
 from tests.bundles.volumes import SIZE, organs, write_dicom, write_nifti
+from tests.data.make_files import prepare_task
 from tests.data.make_series import straight, write_series, write_structures
 
 SECTIONS = ("training", "validation", "test")
@@ -33,7 +33,7 @@ def test_scans_in_a_folder_are_of_one_patient(tmp_path: Path) -> None:
     for number in range(8):
         write_pair(tmp_path / "data" / f"patient{number // 2}", f"scan{number % 2}", number)
     out = tmp_path / "list.json"
-    result = prepare("synapse_multiorgan", tmp_path / "data", out, fractions=(0.5, 0.25, 0.25))
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", out, fractions=(0.5, 0.25, 0.25))
     assert sorted(patients(out).values()) == sorted(f"patient{number // 2}" for number in range(8))
     assert result.counts == {"training": 4, "validation": 2, "test": 2, "unlabelled": 0}
     assert "patients are told by folders (8 cases)" in result.notes
@@ -42,7 +42,7 @@ def test_scans_in_a_folder_are_of_one_patient(tmp_path: Path) -> None:
 def test_single_scans_are_not_said_to_be_told_apart(tmp_path: Path) -> None:
     for number in range(3):
         write_pair(tmp_path / "data", f"scan{number}", number)
-    result = prepare("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json")
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json")
     assert any("the file itself (3 cases: nothing says who belongs together)" in note for note in result.notes)
 
 
@@ -52,7 +52,7 @@ def test_a_folder_in_a_site_is_a_patient(tmp_path: Path) -> None:
         write_pair(tmp_path / "data" / "our hospital" / f"p{number // 2}", f"scan{number % 2}", 10 + number)
         write_pair(tmp_path / "data" / "UCL", f"Case{number:02d}", 20 + number)
     out = tmp_path / "list.json"
-    prepare("prostate_mri", tmp_path / "data", out)
+    prepare_task("prostate_mri", tmp_path / "data", out)
     found = patients(out)
     told = [found[case] for case in ("HK_p0_scan1", "our hospital_p2_scan0", "UCL_Case03")]
     assert told == ["HK_p0", "our hospital_p2", "UCL_Case03"] and len(set(found.values())) == 12
@@ -65,7 +65,7 @@ def test_one_patient_id_for_everybody_is_none(tmp_path: Path, bundle: str, modal
         write_dicom(tmp_path / "data" / f"study{number}", volume, modality, "ANONYMOUS")
         write_nifti(tmp_path / "data" / f"study{number}_label.nii.gz", organ)
     out = tmp_path / "list.json"
-    result = prepare(bundle, tmp_path / "data", out)
+    result = prepare_task(bundle, tmp_path / "data", out)
     assert len(set(patients(out).values())) == 4
     assert any(note.startswith("all 4 studies have one patient id") for note in result.notes)
 
@@ -91,7 +91,7 @@ def test_the_series_that_was_drawn_on_is_the_image(tmp_path: Path) -> None:
         structures.PatientID = first.PatientID
         structures.save_as(path)
     out = tmp_path / "list.json"
-    result = prepare("synapse_multiorgan", tmp_path / "data", out, fractions=(0.5, 0, 0.5))
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", out, fractions=(0.5, 0, 0.5))
     assert result.problems == [] and result.counts["training"] == result.counts["test"] == 1
     (record,) = load_datalist(out, "test")
     assert Path(record["image"]).parent.name == "thick" and record["slices"] == SIZE[2]
@@ -116,5 +116,5 @@ def test_a_series_in_two_folders_is_not_listed_in_part(tmp_path: Path) -> None:
     scattered_series(tmp_path / "data")
     write_pair(tmp_path / "data", "7", 1)
     write_pair(tmp_path / "data", "8", 2)
-    result = prepare("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json", fractions=(0.5, 0, 0.5))
+    result = prepare_task("synapse_multiorgan", tmp_path / "data", tmp_path / "list.json", fractions=(0.5, 0, 0.5))
     assert [problem["reason"] for problem in result.problems] == ["slices in 2 folders: put the series into one"]
