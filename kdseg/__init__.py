@@ -44,6 +44,9 @@ _NAMES = {
     "Workflow": "configuration",
     "load": "deploy",
     "register_layout": "data.layouts.registry",
+    "register_loss": "distill",
+    "register_method": "distill",
+    "register_network": "networks",
 }
 
 

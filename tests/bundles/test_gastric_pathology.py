@@ -47,7 +47,7 @@ TINY: dict[str, Any] = {
     "batch_size": 2,
     "mlflow": False,
     # FANet has one size, and it is a large one: see the test of its own
-    "teacher_def#_target_": "kdseg.networks.TinyUNet",
+    "teacher_def#_target_": "kdseg.networks.UNet",
     "teacher_def#base_channels": 3,
 }
 

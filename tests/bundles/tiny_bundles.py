@@ -52,7 +52,7 @@ class TinyBundle:
         """A small network in the teacher's place, which has all taps."""
         return {
             "teacher_def": {
-                "_target_": "kdseg.networks.TinyUNet",
+                "_target_": "kdseg.networks.UNet",
                 "in_channels": "@in_channels",
                 "out_channels": "@out_channels",
                 "base_channels": 3,

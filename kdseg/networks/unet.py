@@ -1,4 +1,4 @@
-"""The U-Net that TinyUnet distils: the teacher at base width 64, its students at base widths 4 and 8."""
+"""The U-Net of TinyUnet's paper: the teacher at base width 64, its students at base widths 4 and 8."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import nn
 
 from kdseg.networks.shapes import check_divisible
 
-__all__ = ["TinyUNet"]
+__all__ = ["SeparableUNet", "ThinUNet", "UNet"]
 
 
-class TinyUNet(nn.Module):
+class UNet(nn.Module):
     """U-Net of five levels with widths c, 2c, 4c, 8c, 8c, whose double convolutions end on the normalisation.
 
     A double convolution is 3×3, batch norm, ReLU, 3×3, batch norm; the ReLU that follows it is applied outside. The
@@ -38,7 +38,7 @@ class TinyUNet(nn.Module):
         UserError: for an image whose sizes are not multiples of 16.
 
     Example:
-        >>> network = TinyUNet(base_channels=4)
+        >>> network = UNet(base_channels=4)
         >>> network(torch.zeros(2, 1, 32, 48)).shape
         torch.Size([2, 1, 32, 48])
         >>> network.taps["enc2"]
@@ -92,6 +92,38 @@ class TinyUNet(nn.Module):
         for up, block in zip(self.up, self.decoder, strict=True):
             features = F.relu(block(torch.cat([skips.pop(), up(features)], dim=1)))
         return self.head(features)
+
+
+class ThinUNet(UNet):
+    """:class:`UNet` at base width 4, TinyUnet's student: 58,557 parameters for 1 channel in, 1 out, in 2-D.
+
+    The width is a reconstruction, from the published reduction by 99.60 %.
+
+    Example:
+        >>> sum(parameter.numel() for parameter in ThinUNet().parameters())
+        58557
+    """
+
+    def __init__(
+        self, spatial_dims: int = 2, in_channels: int = 1, out_channels: int = 1, base_channels: int = 4
+    ) -> None:
+        super().__init__(spatial_dims, in_channels, out_channels, base_channels)
+
+
+class SeparableUNet(UNet):
+    """:class:`UNet` at base width 8 with depthwise-separable convolutions; the transposed ones stay whole.
+
+    A reconstruction of the paper's depthwise-separable variant.
+
+    Example:
+        >>> sum(parameter.numel() for parameter in SeparableUNet().parameters()) < 60_000
+        True
+    """
+
+    def __init__(
+        self, spatial_dims: int = 2, in_channels: int = 1, out_channels: int = 1, base_channels: int = 8
+    ) -> None:
+        super().__init__(spatial_dims, in_channels, out_channels, base_channels, separable=True)
 
 
 def _double_convolution(spatial_dims: int, before: int, after: int, separable: bool) -> nn.Sequential:
