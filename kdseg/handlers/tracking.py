@@ -123,7 +123,7 @@ class Tracking:
     def _start(self, engine: Engine) -> None:
         stage = "evaluate" if isinstance(engine, Evaluator) else "train"
         facts = {} if self.datalist is None else data_list_facts(self.datalist)
-        group = self.group or facts.get("sha256", "")[:12]
+        group = self.group or str(facts.get("sha256", ""))[:12]
         named: dict[str, str] = {key: str(self.parameters[key]) for key in NAMING if key in self.parameters}
         tags = {"role": self.role, "stage": stage, "group": group, **named}
         self.run = MlflowRun(
