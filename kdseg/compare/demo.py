@@ -102,9 +102,8 @@ class Demo:
         if not source.is_dir():
             write_phantom_set(source, count=self.images, size=self.size, seed=self.seed)
         self.say("2/6  data list: split by patient, every case checked")
-        classes = ["vessel"]
         out = self.out / "list.json"
-        prepare(source, out, task="coronary_angiogram", kind="picture", classes=classes, seed=self.seed)
+        prepare(source, self.out / "list.json", **read_task(bundle_folder("coronary_angiogram")).data, seed=self.seed)
 
     def _settings(self, arm: str) -> dict[str, Any]:
         settings = {
