@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="parts of the patients (default 0.6 0.2 0.2); 0 0 1 for a set that is only tested on",
     )
     parser.add_argument("--frame", help="of a cine: best (default), or a number from 0")
-    parser.add_argument("--level", type=int, default=0, help="of whole-slide files; 0 is full resolution")
+    parser.add_argument("--level", type=int, help="of whole-slide files; 0 is full resolution")
     parser.add_argument("--mask-suffix", metavar="_END", help="what a mask's name has more than its image's: _anno")
     parser.add_argument(
         "--label-names", nargs="+", metavar="VALUE=NAME", help="names of the values in the masks: 1=liver 2=tumour"
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     from kdseg.task import read_task
 
     settings = read_task(task_folder(arguments.task)).data
-    given = {name: getattr(arguments, name) for name in ("classes", "layout") if getattr(arguments, name)}
+    given = {name: getattr(arguments, name) for name in ("classes", "layout", "level") if getattr(arguments, name)}
     if arguments.frame is not None:
         given["frame"] = int(arguments.frame) if arguments.frame.isdigit() else arguments.frame
     result = prepare(
@@ -72,7 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         folds=arguments.folds,
         fractions=arguments.fractions,
-        level=arguments.level,
         mask_suffix=arguments.mask_suffix,
         label_names=_names(arguments.label_names or ()),
         merge=arguments.merge,
