@@ -21,7 +21,7 @@ lint: $(READY)
 bundles: $(READY)
 	$(BIN)/python bundles/parts/assemble.py
 
-$(READY): setup.cfg pyproject.toml constraints.txt
+$(READY): setup.py setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint,onnx,tune]"
 	touch $@

@@ -38,7 +38,16 @@ _ROOMS = (
 
 
 # name -> room; what programs use most
-_NAMES = {"Student": "deploy", "Task": "task", "Workflow": "configuration", "load": "deploy"}
+_NAMES = {
+    "Student": "deploy",
+    "Task": "task",
+    "Workflow": "configuration",
+    "load": "deploy",
+    "register_layout": "data.layouts.registry",
+    "register_loss": "distill",
+    "register_method": "distill",
+    "register_network": "networks",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ __all__ = [
     "compose_bundle",
     "literal",
     "new_bundle",
+    "quiet",
     "run_bundle",
     "set_value",
     "shipped_bundles",
@@ -256,11 +257,16 @@ def run_bundle(folder: Path, layers: Sequence[str], settings: Mapping[str, Any],
 def start() -> None:
     """First line of every configuration's ``initialize``: errors are told in one message, noise is kept out."""
     explain_uncaught()
+    quiet()
+    # Ignite logs every error once an engine before it raises it
+    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
+
+
+def quiet() -> None:
+    """Keep out what MONAI says of readers that nobody asked for."""
     # MONAI makes all of its readers with every LoadImage, and this one warns wherever there is no GPU decoder
     warnings.filterwarnings("ignore", module="monai.data.image_reader")
     logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
-    # Ignite logs every error once an engine before it raises it
-    logging.getLogger("ignite.engine.engine").setLevel(logging.CRITICAL)
 
 
 def __getattr__(name: str) -> Any:

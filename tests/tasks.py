@@ -22,7 +22,7 @@ def tiny_task(**values: Any) -> Task:
         "classes": ["thing"],
         "head": "sigmoid",
         "z_score": True,
-        "network": {"name": "tiny_unet_student", "base_channels": 2},
+        "network": {"name": "thin_unet", "base_channels": 2},
     }
     first = Task(**known)
     return first.changed(values) if values else first

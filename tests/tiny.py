@@ -11,7 +11,7 @@ from kdseg.distill import Distiller, Teacher
 from kdseg.engines import DistillationTrainer
 from kdseg.handlers import DiscriminatorStep
 from kdseg.losses import SegmentationLoss
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 
 SIZE = 16
 
@@ -30,7 +30,7 @@ def images(count: int = 6, seed: int = 0) -> list[dict[str, torch.Tensor]]:
 def distiller(method: Any = "lightvessel", seed: int = 0, **settings: Any) -> Distiller:
     """A student and a teacher of 2 and 3 channels."""
     torch.manual_seed(seed)
-    student, teacher = TinyUNet(base_channels=2), TinyUNet(base_channels=3)
+    student, teacher = UNet(base_channels=2), UNet(base_channels=3)
     return Distiller(student, Teacher(teacher), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE), **settings)
 
 

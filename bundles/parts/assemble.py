@@ -6,8 +6,8 @@
 ``inference.json`` and the network's part of ``metadata.json`` are written from the bundle's ``task.json``. Any other
 file is the file of ``parts/shared`` with the bundle's own part, ``parts/<bundle>``, laid over it. Objects
 are joined key by key; lists, numbers, texts and components (objects with a ``_target_``) of the bundle replace the
-shared ones. The bundle's own new keys come where the shared file says ``"_own_": null``. All other files of a bundle
-are its own.
+shared ones, and null takes one away. The bundle's own new keys come where the shared file says ``"_own_": null``. All
+other files of a bundle are its own.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def joined(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
             result[key] = joined(value, {}) if isinstance(value, Mapping) else value
         elif isinstance(value, Mapping) and isinstance(own[key], Mapping) and "_target_" not in own[key]:
             result[key] = joined(value, own[key])
-        else:
+        elif value is None or own[key] is not None:
             result[key] = own[key]
     return {**result, **{key: value for key, value in new.items() if key not in result}}
 

@@ -15,7 +15,7 @@ from kdseg.distill import Distiller, Teacher
 from kdseg.engines import DistillationTrainer, FanOut, Training
 from kdseg.handlers import ReproducibleEpochs
 from kdseg.losses import SegmentationLoss
-from kdseg.networks import ThinUNet, TinyUNet
+from kdseg.networks import ThinUNet, UNet
 
 __all__ = ["benchmark_fan_out"]
 
@@ -40,7 +40,7 @@ def benchmark_fan_out(
         method: the distillation method of all arms.
         size: spatial size of the crops.
         batch: crops in a batch.
-        teacher_channels: base width of the teacher, a TinyUNet; the students are ThinUNets.
+        teacher_channels: base width of the teacher, a UNet; the students are ThinUNets.
         steps: how many are timed.
 
     Returns:
@@ -51,7 +51,7 @@ def benchmark_fan_out(
     torch.set_num_threads(1)
     try:
         torch.manual_seed(0)
-        teacher = TinyUNet(len(size), base_channels=teacher_channels)
+        teacher = UNet(len(size), base_channels=teacher_channels)
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         item = {"image": torch.randn(1, *size), "label": (torch.randn(1, *size) > 1).float()}
         loader: DataLoader[Any] = DataLoader([item] * (batch * (steps + WARM_UP)), batch_size=batch)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def _shortest(ticks: Sequence[float]) -> float:
     return min(after - before for before, after in zip(ticks[WARM_UP:], ticks[WARM_UP + 1 :], strict=False))
 
 
-def _trainer(method: str, teacher: TinyUNet, loader: DataLoader[Any], size: Sequence[int]) -> DistillationTrainer:
+def _trainer(method: str, teacher: UNet, loader: DataLoader[Any], size: Sequence[int]) -> DistillationTrainer:
     student = ThinUNet(len(size))
     student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     probe = (1, 1, *size)

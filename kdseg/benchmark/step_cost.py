@@ -18,7 +18,7 @@ from kdseg.errors import UserError, suggestion
 from kdseg.handlers import DiscriminatorStep
 from kdseg.losses import AdversarialLoss, SegmentationLoss
 from kdseg.losses.adversarial import critic
-from kdseg.networks import ThinUNet, TinyUNet
+from kdseg.networks import ThinUNet, UNet
 
 __all__ = ["benchmark_step"]
 
@@ -41,7 +41,7 @@ def benchmark_step(
         methods: names of :data:`~kdseg.distill.METHODS`; all of them by default.
         size: spatial size of the crops.
         batch: crops in a batch; 3 or more, since some terms relate the images of a batch to one another.
-        teacher_channels: base width of the teacher, a TinyUNet; the student is a ThinUNet.
+        teacher_channels: base width of the teacher, a UNet; the student is a ThinUNet.
         repeats: how often every arm is measured.
 
     Returns:
@@ -95,7 +95,7 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
     dims = len(size)
     # channels innermost in memory, as the bundle trains
     layout = torch.channels_last if dims == 2 else torch.channels_last_3d
-    student, wide = ThinUNet(dims), TinyUNet(dims, base_channels=teacher_channels)
+    student, wide = ThinUNet(dims), UNet(dims, base_channels=teacher_channels)
     for network in (student, wide):
         network.to(memory_format=layout)  # type: ignore[call-overload]
     teacher = Teacher(wide)

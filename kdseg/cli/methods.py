@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 __all__ = ["add_arguments", "run"]
 
@@ -17,6 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
     from kdseg.report.table import text_table
 
     rows = [describe_method(name) for name in METHODS]
+    for error in METHODS.broken.values():
+        print(f"left out: {error}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0

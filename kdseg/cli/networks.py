@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def describe_networks() -> list[dict[str, Any]]:
-    """One row for each network, in 2-D, with the channels at which its size is published.
+    """One row for each network, in 2-D if it has that, with the channels at which its size is published.
 
-    A network that needs a package which is not installed is named on stderr and left out.
+    A network that needs a package which is not installed, or does not run, is named on stderr and left out.
     """
     # torch is slow to import: only when the command runs
     from kdseg.networks.count import count_conv_parameters, count_macs, count_parameters
@@ -45,14 +45,10 @@ def describe_networks() -> list[dict[str, Any]]:
 
     rows = []
     for name, entry in NETWORKS.items():
-        in_channels, out_channels = entry.published_channels
+        (in_channels, out_channels), dims = entry.published_channels, entry.spatial_dims[0]
         try:
-            network = build_network(name, 2, in_channels, out_channels)
-        except UserError as error:
-            print(f"left out: {error}", file=sys.stderr)
-            continue
-        rows.append(
-            {
+            network = build_network(name, dims, in_channels, out_channels)
+            row = {
                 "name": name,
                 "spatial_dims": list(entry.spatial_dims),
                 "standing": entry.standing,
@@ -60,8 +56,15 @@ def describe_networks() -> list[dict[str, Any]]:
                 "out_channels": out_channels,
                 "params": count_parameters(network),
                 "conv_params": count_conv_parameters(network),
-                "macs": count_macs(network, (1, in_channels, SIZE, SIZE)),
+                "macs": count_macs(network, (1, in_channels, *[SIZE] * dims)),
                 "taps": find_taps(network),
             }
-        )
+        except Exception as error:
+            # a plug-in's network may fail in any way; ours are tested
+            told = error if isinstance(error, UserError) else f"network '{name}': {type(error).__name__} ({error})"
+            print(f"left out: {told}", file=sys.stderr)
+            continue
+        rows.append(row)
+    for broken in NETWORKS.broken.values():
+        print(f"left out: {broken}", file=sys.stderr)
     return rows

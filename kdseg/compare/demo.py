@@ -21,7 +21,7 @@ from kdseg.files import whole_file
 from kdseg.networks import count_macs, count_parameters
 from kdseg.pictures.overlay import OverlayRow, overlay_picture
 from kdseg.report.table import text_table
-from kdseg.task import open_trained
+from kdseg.task import open_trained, read_task
 
 __all__ = ["Demo"]
 
@@ -102,7 +102,7 @@ class Demo:
         if not source.is_dir():
             write_phantom_set(source, count=self.images, size=self.size, seed=self.seed)
         self.say("2/6  data list: split by patient, every case checked")
-        prepare("coronary_angiogram", source, self.out / "list.json", seed=self.seed)
+        prepare(source, self.out / "list.json", **read_task(bundle_folder("coronary_angiogram")).data, seed=self.seed)
 
     def _settings(self, arm: str) -> dict[str, Any]:
         settings = {

@@ -114,7 +114,8 @@ def run_evaluation(
         network=network.to(device),
         inferer=inferer(task),
         postprocessing=finish,
-        additional_metrics=pooled,
+        # as its key metrics: MONAI passes additional ones over where there is no key metric
+        key_val_metric=pooled or None,
         val_handlers=[CaseTable(output_dir, metrics=single, classes=task.classes), *handlers],
         amp=device.type == "cuda",
     )

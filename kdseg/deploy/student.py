@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose
 from torch import Tensor
 
+from kdseg.configuration import quiet
 from kdseg.data.open import file_kind
 from kdseg.deploy.kinds import from_mask, to_tensor
 from kdseg.errors import UserError
@@ -46,6 +47,7 @@ class Student:
     def __init__(
         self, folder: str | Path, device: str | torch.device | None = None, changes: Mapping[str, Any] | None = None
     ) -> None:
+        quiet()
         trained = open_trained(folder)
         self.task = trained.task.changed(changes or {})
         self.history = trained.history

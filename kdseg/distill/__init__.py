@@ -2,7 +2,8 @@
 
 from kdseg.distill.build import build_method, describe_method
 from kdseg.distill.distiller import Distiller
-from kdseg.distill.methods import LOSSES, METHODS, needs_labels
+from kdseg.distill.losses_by_name import LOSSES, register_loss
+from kdseg.distill.methods import METHODS, needs_labels, register_method
 from kdseg.distill.taps import TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers import held_out_cases, is_torchscript, load_teacher
@@ -24,5 +25,7 @@ __all__ = [
     "load_teacher",
     "load_weights",
     "needs_labels",
+    "register_loss",
+    "register_method",
     "tap_paths",
 ]

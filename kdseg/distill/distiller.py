@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kdseg.distill.build import build_method, make_loss
+from kdseg.distill.build import build_method
+from kdseg.distill.checked_terms import make_loss
 from kdseg.distill.taps import IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.terms import Method, expand_taps
@@ -40,8 +41,8 @@ class Distiller(nn.Module):
             the probe does not pass through a network.
 
     Example:
-        >>> from kdseg.networks import TinyUNet
-        >>> distiller = Distiller(TinyUNet(base_channels=2), TinyUNet(base_channels=4), "kd", head="sigmoid",
+        >>> from kdseg.networks import UNet
+        >>> distiller = Distiller(UNet(base_channels=2), UNet(base_channels=4), "kd", head="sigmoid",
         ...                       probe_shape=(1, 1, 16, 16))
         >>> image = torch.zeros(2, 1, 16, 16)
         >>> logits, terms = distiller(image, distiller.teacher.taps(image))

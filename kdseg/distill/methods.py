@@ -1,75 +1,36 @@
-"""The losses and the methods by name. All of it is data: a new method is one loss file and one entry here."""
+"""The methods by name. All of it is data: a new method is one loss file and one entry here, or a plug-in."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from kdseg.distill.checked_terms import read_term
+from kdseg.distill.losses_by_name import LOSSES
 from kdseg.distill.terms import Method, Term
-from kdseg.losses import (
-    AdaptiveAffinityLoss,
-    AdversarialSimilarityLoss,
-    AffinityFieldLoss,
-    AttentionLoss,
-    BatchSimilarityLoss,
-    ChannelLoss,
-    ClassVariationLoss,
-    CrossImageLoss,
-    DistillationLoss,
-    FactorLoss,
-    FeatureSimilarityLoss,
-    FitNetLoss,
-    FlowLoss,
-    GramLoss,
-    GraphAdversarialLoss,
-    GraphEdgeLoss,
-    GraphVertexLoss,
-    ImageAdversarialLoss,
-    ImportanceMapLoss,
-    LogitsLoss,
-    MemoryLoss,
-    OverhaulLoss,
-    OverlapLoss,
-    PairwiseLoss,
-    RegionAffinityLoss,
-    RelationalLoss,
-    SpatialGraphLoss,
-    TextureLoss,
-    VariationalInformationLoss,
-)
+from kdseg.errors import UserError
+from kdseg.plugins import Registry
 
-__all__ = ["LOSSES", "METHODS", "needs_labels"]
+__all__ = ["METHODS", "needs_labels", "read_method", "register_method"]
 
-LOSSES: dict[str, type[DistillationLoss]] = {
-    "logits": LogitsLoss,
-    "feature_similarity": FeatureSimilarityLoss,
-    "adversarial_similarity": AdversarialSimilarityLoss,
-    "fitnet": FitNetLoss,
-    "attention": AttentionLoss,
-    "factor": FactorLoss,
-    "variational_information": VariationalInformationLoss,
-    "overhaul": OverhaulLoss,
-    "overlap": OverlapLoss,
-    "spatial_graph": SpatialGraphLoss,
-    "importance_map": ImportanceMapLoss,
-    "region_affinity": RegionAffinityLoss,
-    "graph_vertices": GraphVertexLoss,
-    "graph_edges": GraphEdgeLoss,
-    "graph_adversarial": GraphAdversarialLoss,
-    "adaptive_affinity": AdaptiveAffinityLoss,
-    "affinity_field": AffinityFieldLoss,
-    "batch_similarity": BatchSimilarityLoss,
-    "channel": ChannelLoss,
-    "class_variation": ClassVariationLoss,
-    "cross_image": CrossImageLoss,
-    "flow": FlowLoss,
-    "gram": GramLoss,
-    "image_adversarial": ImageAdversarialLoss,
-    "memory": MemoryLoss,
-    "pairwise": PairwiseLoss,
-    "relational": RelationalLoss,
-    "texture": TextureLoss,
-}
-"""The losses that a term can name."""
 
-METHODS: dict[str, Method] = {
+def read_method(value: object) -> Method:
+    """A method, or the one whose terms a configuration writes: ``{term name: {"loss": …, "weight": …, …}}``.
+
+    Raises:
+        UserError: for anything else, and for a term that is not right.
+    """
+    if isinstance(value, Method):
+        for term in value.terms.values():
+            LOSSES.find(term.loss)
+        return value
+    if isinstance(value, Mapping) and value:
+        return Method({name: read_term(name, parts) for name, parts in value.items()})
+    expected = 'a Method or its terms: {"soft": {"loss": "logits", "weight": 1.0}}'
+    raise UserError("method", found=repr(value), expected=expected, fix="write the terms as in docs/methods/README.md")
+
+
+_OWN = {
     "kd": Method(
         {"logits": Term("logits", settings={"temperature": 1.0}), "overlap": Term("overlap", weight=0.0)},
         "arXiv 1503.02531",
@@ -183,7 +144,25 @@ METHODS: dict[str, Method] = {
         "code",
     ),
 }
+
+METHODS: Registry[Method] = Registry("method", "kdseg.methods", _OWN, read_method)
 """The methods by name. A new entry has the command line, the config, the docs table and the test contract at once."""
+
+
+def register_method(name: str, method: Method | Mapping[str, Mapping[str, Any]]) -> None:
+    """Add a method under a name.
+
+    Args:
+        name: what ``--method`` and the configuration call it.
+        method: see :func:`read_method`.
+
+    Raises:
+        UserError: for a name that is taken, and terms that are not right.
+
+    Example:
+        >>> register_method("softly", {"soft": {"loss": "logits", "temperature": 4.0}})
+    """
+    METHODS.register(name, method)
 
 
 def needs_labels(method: Method) -> bool:

@@ -11,9 +11,9 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from numpy.typing import NDArray
 
+from kdseg.engines import is_main_process
 from kdseg.handlers.case_table import case_name
 from kdseg.handlers.case_view import IGNORED, case_view, class_numbers
-from kdseg.handlers.checkpoints import is_main_process
 from kdseg.pictures.overlay import OverlayRow, overlay_picture
 
 __all__ = ["CaseOverlays", "overlay_row"]

@@ -14,10 +14,11 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
+from kdseg.engines import is_main_process
 from kdseg.errors import UserError
 from kdseg.files import save_atomically
 
-__all__ = ["BestModel", "StopEarly", "TrainingCheckpoint", "fingerprint", "is_main_process"]
+__all__ = ["BestModel", "StopEarly", "TrainingCheckpoint", "fingerprint"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,6 @@ def fingerprint(**settings: Any) -> str:
         True
     """
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def is_main_process() -> bool:
-    """Whether this process writes files and talks to the user: the first, or the only one."""
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 class BestModel:

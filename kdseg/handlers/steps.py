@@ -10,7 +10,7 @@ from monai.engines import SupervisedTrainer, Workflow
 from monai.engines.utils import IterationEvents
 
 from kdseg.distill import Distiller
-from kdseg.engines import loss_terms
+from kdseg.engines import average, loss_terms
 from kdseg.errors import UserError
 
 __all__ = ["DiscriminatorStep", "GradientClipping", "TermWatch"]
@@ -44,18 +44,10 @@ class DiscriminatorStep:
             loss.backward()
             term.discriminator.requires_grad_(False)
             trainer.state.output["terms"][f"{name}_discriminator"] = loss.detach()
-        if torch.distributed.is_initialized():
-            _average_gradients(self.optimizer)
+        # the discriminators are outside of the DDP wrapper's forward
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        average(p.grad for p in parameters if p.grad is not None)
         self.optimizer.step()
-
-
-def _average_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """The discriminators are outside of the DDP wrapper's forward: their gradients are averaged here."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                torch.distributed.all_reduce(parameter.grad)
-                parameter.grad /= torch.distributed.get_world_size()
 
 
 class GradientClipping:

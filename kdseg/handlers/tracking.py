@@ -22,6 +22,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.utils import is_scalar
 
+from kdseg.engines import is_main_process
 from kdseg.engines.trainer import TERMS
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers.mlflow_run import MlflowRun
@@ -103,7 +104,7 @@ class Tracking:
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer or an evaluator, on rank 0."""
-        if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
+        if not is_main_process():
             return
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
@@ -122,7 +123,7 @@ class Tracking:
     def _start(self, engine: Engine) -> None:
         stage = "evaluate" if isinstance(engine, Evaluator) else "train"
         facts = {} if self.datalist is None else data_list_facts(self.datalist)
-        group = self.group or facts.get("sha256", "")[:12]
+        group = self.group or str(facts.get("sha256", ""))[:12]
         named: dict[str, str] = {key: str(self.parameters[key]) for key in NAMING if key in self.parameters}
         tags = {"role": self.role, "stage": stage, "group": group, **named}
         self.run = MlflowRun(

@@ -15,7 +15,8 @@ from kdseg._version import __version__
 from kdseg.configuration import Configuration
 from kdseg.data import content_hash
 from kdseg.distill.teachers.seen_cases import image_hashes
-from kdseg.handlers.checkpoints import fingerprint, is_main_process
+from kdseg.engines import is_main_process
+from kdseg.handlers.checkpoints import fingerprint
 from kdseg.handlers.model_card import write_card
 from kdseg.handlers.provenance import data_list_facts, environment, without_private_parts
 from kdseg.networks.weights import load_weights

@@ -6,11 +6,9 @@ from kdseg.networks.erfnet import ERFNet
 from kdseg.networks.fanet import FANet
 from kdseg.networks.mobile_unet import MobileUNet
 from kdseg.networks.projected_enet import ProjectedENet
-from kdseg.networks.registry import NETWORKS, NetworkEntry, build_network
-from kdseg.networks.separable_unet import SeparableUNet
+from kdseg.networks.registry import NETWORKS, NetworkEntry, build_network, register_network
 from kdseg.networks.taps import find_taps
-from kdseg.networks.thin_unet import ThinUNet
-from kdseg.networks.tiny_unet import TinyUNet
+from kdseg.networks.unet import SeparableUNet, ThinUNet, UNet
 
 __all__ = [
     "NETWORKS",
@@ -22,10 +20,11 @@ __all__ = [
     "ProjectedENet",
     "SeparableUNet",
     "ThinUNet",
-    "TinyUNet",
+    "UNet",
     "build_network",
     "count_conv_parameters",
     "count_macs",
     "count_parameters",
     "find_taps",
+    "register_network",
 ]

@@ -12,7 +12,35 @@ from kdseg.networks.shapes import check_divisible
 __all__ = ["ENet", "InitialBlock", "unpool"]
 
 
-class ENet(nn.Module):
+class ENetLayout(nn.Module):
+    """Stages, taps and forward of the two ENets, whose blocks differ."""
+
+    initial: nn.Module
+    down1: nn.Module
+    stage1: nn.Module
+    down2: nn.Module
+    stage2: nn.Module
+    up4: nn.Module
+    stage4: nn.Module
+    up5: nn.Module
+    stage5: nn.Module
+    head: nn.Module
+
+    @property
+    def taps(self) -> dict[str, str]:
+        """Semantic name of each tap to the path of its module; 1 would be full resolution."""
+        return {"enc2": "initial", "enc3": "stage1", "enc4": "stage2", "dec3": "stage4", "dec2": "stage5"}
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        check_divisible(self, image, 8)
+        features, maxima1 = self.down1(self.initial(image))
+        features, maxima2 = self.down2(self.stage1(features))
+        features = self.up4(self.stage2(features), maxima2)
+        features = self.up5(self.stage4(features), maxima1)
+        return self.head(self.stage5(features))
+
+
+class ENet(ENetLayout):
     """Efficient neural network, 0.349 M parameters (348,996 for 1 channel in, 2 out, in 2-D).
 
     Taps: ``enc2`` (16 channels), ``enc3`` (64), ``enc4`` (128) and ``dec3`` (64), ``dec2`` (16) are what each size ends
@@ -55,19 +83,6 @@ class ENet(nn.Module):
         self.up5 = Upsampling(dims, 64, 16)
         self.stage5 = Bottleneck(dims, 16, dropout=0.1, activation=nn.ReLU)
         self.head = Conv[Conv.CONVTRANS, dims](16, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False)
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """Semantic name of each tap to the path of its module; 1 would be full resolution."""
-        return {"enc2": "initial", "enc3": "stage1", "enc4": "stage2", "dec3": "stage4", "dec2": "stage5"}
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        check_divisible(self, image, 8)
-        features, maxima1 = self.down1(self.initial(image))
-        features, maxima2 = self.down2(self.stage1(features))
-        features = self.up4(self.stage2(features), maxima2)
-        features = self.up5(self.stage4(features), maxima1)
-        return self.head(self.stage5(features))
 
 
 class InitialBlock(nn.Module):

@@ -6,13 +6,12 @@ import torch
 from monai.networks.layers.factories import Conv, Dropout, Norm, Pool
 from torch import nn
 
-from kdseg.networks.enet import InitialBlock, unpool
-from kdseg.networks.shapes import check_divisible
+from kdseg.networks.enet import ENetLayout, InitialBlock, unpool
 
 __all__ = ["ProjectedENet"]
 
 
-class ProjectedENet(nn.Module):
+class ProjectedENet(ENetLayout):
     """ENet with projected shortcuts: 353,761 parameters for 3 channels in, 2 out, in 2-D.
 
     It differs from ``ENet`` in that downsampling takes a quarter of its output's channels and a 1×1 convolution on its
@@ -52,19 +51,6 @@ class ProjectedENet(nn.Module):
         self.up5 = Upsampling(dims, 64, 16)
         self.stage5 = Bottleneck(dims, 16)
         self.head = Conv[Conv.CONVTRANS, dims](16, out_channels, 2, stride=2, bias=False)
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """Semantic name of each tap to the path of its module; 1 would be full resolution."""
-        return {"enc2": "initial", "enc3": "stage1", "enc4": "stage2", "dec3": "stage4", "dec2": "stage5"}
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        check_divisible(self, image, 8)
-        features, maxima1 = self.down1(self.initial(image))
-        features, maxima2 = self.down2(self.stage1(features))
-        features = self.up4(self.stage2(features), maxima2)
-        features = self.up5(self.stage4(features), maxima1)
-        return self.head(self.stage5(features))
 
 
 class Bottleneck(nn.Module):

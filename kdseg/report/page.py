@@ -14,7 +14,7 @@ from kdseg.report.curves import curve_charts
 from kdseg.report.details import case_table, runs_table, settings_table, standing_table
 from kdseg.report.few_labels import Parts, few_labels_chart, few_labels_table
 from kdseg.report.tables import result_tables
-from kdseg.report.verdict import level_of, verdict_of
+from kdseg.report.verdict import HEADINGS, level_of, verdict_of
 from kdseg.report.words import counted, gain_with_interval, large, metric_name, number
 from kdseg.statistics.comparison import Comparison, is_lower_better
 from kdseg.statistics.results import case_values
@@ -118,8 +118,8 @@ def _answer(student: str, found: Mapping[str, Any], best: str | None, metric: st
         + f". With {best}{', the best of ' + counted(len(methods), 'method') if len(methods) > 1 else ''}, it reaches "
         f"{number(row[metric], metric)}: {gain_with_interval(row, metric)}."
     )
-    if len(methods) == 1:
-        return f"{first} {verdict_of(best, row, alone, teacher, metric, 1).heading}."
+    if len(methods) == 1 or row["ci_low"] is None:
+        return f"{first} {HEADINGS[level_of(row)]}."
     many = f"{clear or 'None'} of {'' if clear else 'the '}{counted(len(methods), 'method')}"
     return f"{first} {many} {'show' if clear > 1 else 'shows'} a clear gain."
 

@@ -112,8 +112,8 @@ def _headline(student: str, found: Mapping[str, Any], metric: str) -> Table:
     runs = found["alone"]["runs"]
     notes = [
         f"Mean ± standard deviation over {counted(runs, 'run')} (folds × seeds) of each student; the gain is paired "
-        f"over {counted(found['alone']['cases'], 'test case')} and over runs, its interval resamples cases; p: "
-        f"Wilcoxon's signed-rank test, corrected after Holm for {counted(len(found['methods']), 'method')}; MACs: "
+        f"over {counted(found['alone']['cases'], 'test case')} and over runs, and its interval and p carry the spread "
+        f"of both; p is corrected after Holm for {counted(len(found['methods']), 'method')}; MACs: "
         "multiply-accumulates of one training patch; ms: milliseconds for one test image."
     ]
     return Table("headline", f"What each network reaches: {student}", headers, rows, notes)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kdseg.report.words import counted, interval, large, metric_name, number, p_value, share, signed
+from kdseg.statistics.paired import MINIMUM_RUNS
 
-__all__ = ["SIGNIFICANT", "Verdict", "level_of", "verdict_of"]
+__all__ = ["HEADINGS", "SIGNIFICANT", "Verdict", "level_of", "verdict_of"]
 
 SIGNIFICANT = 0.05
 HEADINGS = {
@@ -17,7 +18,8 @@ HEADINGS = {
     "none": "No gain shown",
     "likely-loss": "Probably a loss",
     "loss": "A loss",
-    "few": "Too little to judge",
+    "few": "Too few trainings to say",
+    "little": "Too little to judge",
     "unknown": "Not measured",
 }
 
@@ -37,6 +39,8 @@ class Verdict:
 def level_of(row: Mapping[str, Any]) -> str:
     """A gain or loss is clear when its interval does not hold zero and the corrected p-value is below 0.05.
 
+    There is no interval where there are too few trainings or cases, or where nothing differs.
+
     Example:
         >>> level_of({"gain": 0.02, "ci_low": 0.01, "ci_high": 0.03, "p": 0.01})
         'gain'
@@ -46,7 +50,7 @@ def level_of(row: Mapping[str, Any]) -> str:
     if row["gain"] is None:
         return "unknown"
     if row["ci_low"] is None:
-        return "few"
+        return "few" if row["compared_runs"] < MINIMUM_RUNS else "little"
     sure = row["p"] is not None and row["p"] < SIGNIFICANT
     if row["ci_low"] > 0:
         return "gain" if sure else "likely"
@@ -99,12 +103,12 @@ def _how_sure(row: Mapping[str, Any], metric: str, methods: int, level: str) -> 
     bounds = interval(row["ci_low"], row["ci_high"], metric)
     test = f"p = {p_value(row['p'])}".replace("= <", "<")
     test += f", corrected for {counted(methods, 'method')}" if methods > 1 else ""
-    if level == "few":
+    if level in ("few", "little"):
         sentences.append(f"No interval can be given: {row['reasons']['interval']}.")
     elif level == "gain":
         sentences.append(
-            f"Judged by how the cases differ, the true mean gain lies between {bounds} (95 % interval), and chance "
-            f"alone hardly makes such a difference ({test})."
+            f"Judged by how trainings and cases differ, the true mean gain lies between {bounds} (95 % interval), and "
+            f"chance alone hardly makes such a difference ({test})."
         )
     elif level in ("likely", "likely-loss"):
         side = "above" if level == "likely" else "below"
@@ -114,9 +118,7 @@ def _how_sure(row: Mapping[str, Any], metric: str, methods: int, level: str) -> 
     else:
         sentences.append(f"The 95 % interval, {bounds}, lies below zero: the method did harm here ({test}).")
     runs, better = row["compared_runs"], row["better_runs"]
-    if runs == 1:
-        sentences.append("It rests on a single training run, so what luck of the start adds is not known.")
-    else:
+    if runs > 1:
         sentences.append(f"Of {runs} training runs, each paired with its own of the student alone, {better} gained.")
     if row["left_out_pairs"]:
         pairs = counted(row["left_out_pairs"], "pair")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from kdseg.statistics.comparison import is_lower_better
-from kdseg.statistics.paired import holm, mean_interval, share_interval, signed_rank_p
+from kdseg.statistics.paired import crossed_mean, crossed_share, holm
 
 __all__ = ["RUN", "gain_over_alone", "gains_over_alone", "nothing_known"]
 
@@ -29,8 +29,9 @@ def gains_over_alone(frame: pd.DataFrame, metric: str, arms: Sequence[str]) -> d
 def gain_over_alone(frame: pd.DataFrame, metric: str, arm: str) -> dict[str, Any]:
     """What an arm gains in one metric; a positive gain is better, whatever the metric.
 
-    Gains are averaged over the runs of each case, so that a case counts once. A pair with a value that is undefined or
-    infinite is left out and counted under ``left_out_pairs``.
+    Gains are averaged over the runs of each case, so that a case counts once; interval and p-value carry the spread
+    between runs and between cases. A pair with a value that is undefined or infinite is left out and counted under
+    ``left_out_pairs``.
 
     Args:
         frame: rows of one student and its teacher, with the columns of ``cases.csv``.
@@ -45,17 +46,15 @@ def gain_over_alone(frame: pd.DataFrame, metric: str, arm: str) -> dict[str, Any
     usable = pairs[np.isfinite(pairs["gain"])]
     if usable.empty:
         return nothing_known("no case was measured both with and without distillation")
-    by_case = usable.groupby("case")["gain"].mean()
-    by_run = usable.groupby(RUN)["gain"].mean()
-    interval = mean_interval(by_case)
-    p, p_reason = signed_rank_p(by_case)
+    found = crossed_mean(usable["gain"], *_labels(usable))
+    by_case, by_run = (usable.groupby(keys)["gain"].mean() for keys in ("case", RUN))
     gap, gap_reasons = _gap(usable)
-    reasons = {"interval": interval.reason, "p": p_reason, **gap_reasons}
+    reasons = {"interval": found.reason, **gap_reasons}
     return {
-        "gain": float(by_case.mean()),
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "p_uncorrected": p,
+        "gain": found.mean,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "p_uncorrected": found.p,
         **gap,
         "gain_sd": float(by_run.std(ddof=1)) if len(by_run) > 1 else None,
         "compared_cases": len(by_case),
@@ -89,16 +88,19 @@ def _pairs(frame: pd.DataFrame, metric: str, arm: str) -> pd.DataFrame:
     return pairs
 
 
+def _labels(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """What tells trainings and cases apart."""
+    return pairs["fold"] + "/" + pairs["seed"], pairs["case"]
+
+
 def _gap(pairs: pd.DataFrame) -> tuple[dict[str, float | None], dict[str, str | None]]:
     """The share of the teacher's lead that the arm gained, or why there is none."""
-    cases = pairs[np.isfinite(pairs["lead"])].groupby("case")[["gain", "lead"]].mean()
+    led = pairs[np.isfinite(pairs["lead"])]
     nothing: dict[str, float | None] = dict.fromkeys(GAP)
-    if cases.empty:
+    if led.empty:
         return nothing, {"gap_closed": "the teacher was not measured on these cases"}
-    lead = float(cases["lead"].mean())
-    if lead <= 0:
+    if crossed_mean(led["lead"], *_labels(led)).mean <= 0:
         reason = "the teacher is no better than the student alone, so there is no gap to close"
         return nothing, {"gap_closed": reason}
-    interval = share_interval(cases["gain"], cases["lead"])
-    share = float(cases["gain"].mean()) / lead
-    return dict(zip(GAP, (share, interval.low, interval.high), strict=True)), {"gap_closed_interval": interval.reason}
+    share = crossed_share(led["gain"], led["lead"], *_labels(led))
+    return dict(zip(GAP, (share.mean, share.low, share.high), strict=True)), {"gap_closed_interval": share.reason}

@@ -11,9 +11,9 @@ from monai.bundle import ConfigWorkflow
 
 from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.prepare import prepare
 from kdseg.errors import UserError, user_error_in
 from kdseg.phantom import write_phantom_set
+from tests.data.make_files import prepare_task
 
 BUNDLE = bundle_folder("coronary_angiogram")
 TINY: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2, "patch_size": [32, 32], "mlflow": False}
@@ -23,7 +23,7 @@ TINY: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2, "pat
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("settings")
     write_phantom_set(folder / "data", count=8, unlabelled=0, size=64)
-    prepare("coronary_angiogram", folder / "data", folder / "list.json")
+    prepare_task("coronary_angiogram", folder / "data", folder / "list.json")
     train(folder, "alone")
     return folder
 

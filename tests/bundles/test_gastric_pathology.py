@@ -17,10 +17,10 @@ from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, run, verify_m
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.prepare import prepare
 from kdseg.networks import FANet, MobileUNet
 from kdseg.phantom import make_field, write_pathology_set
 from tests.bundles.processes import run_in_two_processes
+from tests.data.make_files import prepare_task
 
 BUNDLE = bundle_folder("gastric_pathology")
 CONFIGS = BUNDLE / "configs"
@@ -46,7 +46,7 @@ TINY: dict[str, Any] = {
     "batch_size": 2,
     "mlflow": False,
     # FANet has one size, and it is a large one: see the test of its own
-    "teacher_def#_target_": "kdseg.networks.TinyUNet",
+    "teacher_def#_target_": "kdseg.networks.UNet",
     "teacher_def#base_channels": 3,
 }
 
@@ -56,7 +56,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with fields, their data list, a trained teacher and a student."""
     folder = tmp_path_factory.mktemp("gastric")
     write_pathology_set(folder / "data", count=8, unlabelled=2, size=96)
-    prepare("gastric_pathology", folder / "data", folder / "list.json")
+    prepare_task("gastric_pathology", folder / "data", folder / "list.json")
     run_bundle(BUNDLE, ["train", "train_teacher"], settings(folder, "teacher"))
     run_bundle(BUNDLE, ["train"], settings(folder, "alone"))
     return folder
@@ -188,7 +188,7 @@ def test_ignored_pixels_are_not_learnt_and_not_measured(work: Path, tmp_path: Pa
         values[:, 16:] = 128
         Image.fromarray(field).save(tmp_path / f"{number}.png")
         Image.fromarray(values).save(tmp_path / f"{number}_mask.png")
-    prepare("gastric_pathology", tmp_path, tmp_path / "list.json", ignored=128)
+    prepare_task("gastric_pathology", tmp_path, tmp_path / "list.json", ignored=128)
     known = settings(work, "ignored", epochs=1, ignored=128) | {"datalist": str(tmp_path / "list.json")}
     workflow = run_bundle(BUNDLE, ["train"], known)
     metric = workflow.parser.get_parsed_content("validate#key_metric")["val_mean_iou"].metric_fn

@@ -15,7 +15,7 @@ from tests.bundles.tiny_bundles import PROSTATE
 
 NETWORKS: dict[str, Any] = {
     role: {
-        "_target_": "kdseg.networks.TinyUNet",
+        "_target_": "kdseg.networks.UNet",
         "spatial_dims": 3,
         "in_channels": "@in_channels",
         "out_channels": "@out_channels",

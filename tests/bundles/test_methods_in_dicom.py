@@ -12,7 +12,7 @@ import torch
 from kdseg.configuration import compose_bundle, run_bundle
 from kdseg.data.lists.datalist import SECTIONS, load_datalist
 from kdseg.distill.methods import METHODS
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 from tests.bundles.tiny_bundles import BUNDLES, FORMS, TinyBundle
 
 WIDTH = 3
@@ -31,7 +31,7 @@ def lists(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(f"{bundle.name}_dicom")
     channels = (1, 9) if bundle.name == "synapse_multiorgan" else (3, 2)
     torch.manual_seed(0)
-    torch.save(TinyUNet(2, *channels, base_channels=WIDTH).state_dict(), folder / "teacher.pt")
+    torch.save(UNet(2, *channels, base_channels=WIDTH).state_dict(), folder / "teacher.pt")
     return {"bundle": bundle, "folder": folder, **{form: str(bundle.prepare(folder, form)) for form in FORMS}}
 
 

@@ -46,8 +46,8 @@ def test_every_bundle_has_what_the_model_zoo_asks_for(name: str) -> None:
 
 
 def test_parts_are_joined_key_by_key(assemble: ModuleType) -> None:
-    shared = {"a": 1, "_own_": None, "b": {"c": [1], "d": 2}, "network": {"_target_": "One", "size": 1}}
-    own = {"b": {"c": [2, 3]}, "new": 5, "network": {"_target_": "Two"}}
+    shared = {"a": 1, "_own_": None, "b": {"c": [1], "d": 2}, "network": {"_target_": "One", "size": 1}, "gone": 1}
+    own = {"b": {"c": [2, 3]}, "new": 5, "network": {"_target_": "Two"}, "gone": None}
     joined = assemble.joined(shared, own)
     assert joined == {"a": 1, "new": 5, "b": {"c": [2, 3], "d": 2}, "network": {"_target_": "Two"}}
     assert list(joined) == ["a", "new", "b", "network"]

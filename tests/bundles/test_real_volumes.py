@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.prepare import prepare
 from kdseg.networks import ENet
+from tests.data.make_files import prepare_task
 
 # TotalSegmentator's numbers of the eight organs
 ORGANS = {52: "aorta", 4: "gallbladder", 3: "left_kidney", 2: "right_kidney"}
@@ -85,7 +85,7 @@ def test_prepare_and_evaluate(bundle: str, shared_data: Path, tmp_path: Path) ->
             link.symlink_to(path)
     if bundle == "synapse_multiorgan":
         (source / "labels.json").write_text(json.dumps({n: ORGANS.get(n, f"other_{n}") for n in range(1, 118)}))
-    result = prepare(bundle, source, tmp_path / "list.json", fractions=(0.5, 0, 0.5))
+    result = prepare_task(bundle, source, tmp_path / "list.json", fractions=(0.5, 0, 0.5))
     assert result.counts["training"] == result.counts["test"] == 1
     reasons = [problem["reason"] for problem in result.problems]
     assert reasons == ([] if bundle == "synapse_multiorgan" else ["the same volume as case 0000_t2"])

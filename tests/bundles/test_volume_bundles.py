@@ -90,12 +90,12 @@ def test_every_composition_has_monais_properties(
 
 
 def three_dimensional_teacher(bundle: TinyBundle, work: Path) -> Path:
-    from kdseg.networks import TinyUNet
+    from kdseg.networks import UNet
 
     out_channels = 9 if bundle.name == "synapse_multiorgan" else 2
     path = work / "teacher_3d.pt"
     if not path.is_file():
-        torch.save(TinyUNet(3, 1, out_channels, base_channels=3).state_dict(), path)
+        torch.save(UNet(3, 1, out_channels, base_channels=3).state_dict(), path)
     return path
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from monai.bundle import ConfigWorkflow
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.prepare import prepare
 from kdseg.phantom import write_pathology_set, write_phantom_set
 from kdseg.settings import nested
 from kdseg.task import Task
 from tests.bundles.volumes import organs, write_dicom, write_nifti
+from tests.data.make_files import prepare_task
 from tests.tasks import TEACHER
 
 TINY: dict[str, Any] = {
@@ -66,9 +66,20 @@ class TinyBundle:
         form = form or self.forms[0]
         self.write(folder / form, form)
         datalist = folder / f"{form}.json"
-        result = prepare(self.name, folder / form, datalist, fractions=(0.5, 0.25, 0.25))
+        result = prepare_task(self.name, folder / form, datalist, fractions=(0.5, 0.25, 0.25))
         assert result.problems == []
         return datalist
+
+    def teacher(self) -> dict[str, Any]:
+        """A small network in the teacher's place, which has all taps."""
+        return {
+            "teacher_def": {
+                "_target_": "kdseg.networks.UNet",
+                "in_channels": "@in_channels",
+                "out_channels": "@out_channels",
+                "base_channels": 3,
+            }
+        }
 
     def settings(self, work: Path, output: str, form: str = "", **changes: Any) -> dict[str, Any]:
         """For ``run_bundle``: those of the task by its own names."""

@@ -18,9 +18,9 @@ import torch
 
 from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.data.prepare import prepare
 from kdseg.distill import METHODS
 from kdseg.phantom import write_phantom_set
+from tests.data.make_files import prepare_task
 
 SMALL = ["batch_size=2", "patch_size=[32,32]", "teacher_def#base_channels=3", "network_def#base_channels=2"]
 SMALL += ["paraphraser_steps=2", "steps_per_epoch=2"]
@@ -31,8 +31,8 @@ METRICS = {"dice", "cldice", "iou", "sensitivity", "specificity"}
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare")
     write_phantom_set(folder / "data", count=9, unlabelled=2, size=64)
-    prepare("coronary_angiogram", folder / "data", folder / "list.json")
-    prepare("coronary_angiogram", folder / "data", folder / "folds.json", folds=3, fractions=(0.7, 0.3, 0.0))
+    prepare_task("coronary_angiogram", folder / "data", folder / "list.json")
+    prepare_task("coronary_angiogram", folder / "data", folder / "folds.json", folds=3, fractions=(0.7, 0.3, 0.0))
     return folder
 
 

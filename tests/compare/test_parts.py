@@ -67,14 +67,14 @@ def test_the_terms_of_a_method_one_by_one(work: Path, tmp_path: Path, capsys: An
 
 def test_several_students_and_settings_of_one_arm(work: Path, tmp_path: Path) -> None:  # noqa: F811
     out = tmp_path / "run"
-    command = words(work, out, "--methods", "kd", "--students", "tiny_unet_student,enet", budget="2")
+    command = words(work, out, "--methods", "kd", "--students", "thin_unet,enet", budget="2")
     command = [word for word in command if not word.startswith("network_def")]
     command = [word for place, word in enumerate(command) if command[place : place + 2] != ["--set", "--set"]]
     command += ["--set", "kd:learning_rate=0.5", "--set", "teacher:epochs=3"]
     assert main(command) == 0
     rows = json.loads((out / "cells.json").read_text())
     assert [(row["student"], row["arm"]) for row in rows[1:]] == [
-        (student, arm) for student in ("tiny_unet_student", "enet") for arm in ("alone", "kd")
+        (student, arm) for student in ("thin_unet", "enet") for arm in ("alone", "kd")
     ]
     assert rows[0]["steps"] == 6 and {row["steps"] for row in rows[1:]} == {2}
     assert rows[1]["params"] == rows[2]["params"] != rows[3]["params"] == rows[4]["params"]

@@ -17,12 +17,12 @@ from kdseg.distill import Distiller, Teacher, held_out_cases
 from kdseg.distill import load_teacher as load
 from kdseg.distill.teachers.seen_cases import image_hashes
 from kdseg.errors import UserError
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 from kdseg.task import Task, prediction_transforms, validation_transforms
 from tests.distill.contract import SmallNet
 from tests.tasks import TEACHER, tiny_task, trained_folder
 
-NETWORK = {"_target_": "kdseg.networks.TinyUNet", "in_channels": 3, "out_channels": "@classes", "base_channels": 2}
+NETWORK = {"_target_": "kdseg.networks.UNet", "in_channels": 3, "out_channels": "@classes", "base_channels": 2}
 IMAGE = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 STUDENT = tiny_task()
 
@@ -34,7 +34,7 @@ def load_teacher(source: Any, task: Task = STUDENT, network: Any = TEACHER, **se
 def checkpoint(folder: Path, seed: int = 0, classes: int = 1) -> tuple[Path, nn.Module]:
     """Weights alone."""
     torch.manual_seed(seed)
-    network = TinyUNet(out_channels=classes, base_channels=3).eval()
+    network = UNet(out_channels=classes, base_channels=3).eval()
     folder.mkdir(exist_ok=True, parents=True)
     torch.save(network.state_dict(), folder / "model.pt")
     return folder / "model.pt", network
@@ -42,7 +42,7 @@ def checkpoint(folder: Path, seed: int = 0, classes: int = 1) -> tuple[Path, nn.
 
 def bundle(folder: Path, config: str = "inference.json", **changes: Any) -> nn.Module:
     torch.manual_seed(0)
-    network = TinyUNet(in_channels=3, out_channels=2, base_channels=2).eval()
+    network = UNet(in_channels=3, out_channels=2, base_channels=2).eval()
     scaling = {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": 0, "a_max": 255, "b_min": -1, "b_max": 1}
     content = {
         "imports": ["$import math"],
@@ -76,7 +76,7 @@ def test_a_trained_folder_brings_its_own_network(tmp_path: Path, source: str) ->
     teacher.record(["enc1", "dec1"])
     with torch.no_grad():
         torch.testing.assert_close(teacher(IMAGE), network(IMAGE))
-    assert type(teacher.network) is TinyUNet and {"enc1", "dec1"} <= set(teacher.taps(IMAGE))
+    assert type(teacher.network) is UNet and {"enc1", "dec1"} <= set(teacher.taps(IMAGE))
 
 
 def test_a_trained_folder_gets_its_own_scaling_channels_and_dimensions(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kdseg.distill import Distiller, Teacher
 from kdseg.engines import DistillationTrainer, loss_terms
 from kdseg.handlers import ParaphraserWarmup
 from kdseg.losses import SegmentationLoss
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 from tests.tiny import SIZE, discriminator_step, images
 
 STEPS = 2
@@ -25,9 +25,9 @@ def train(method: str, batches: list[Any], world: int) -> dict[str, Any]:
     """The losses of some steps and the student's weights after them."""
     torch.manual_seed(0)
     # batch statistics differ between a batch and its halves; the statistics of one image do not
-    student = per_image(TinyUNet(base_channels=2))
+    student = per_image(UNet(base_channels=2))
     distilled = Distiller(
-        student, Teacher(TinyUNet(base_channels=3)), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE)
+        student, Teacher(UNet(base_channels=3)), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE)
     )
     trainer = DistillationTrainer(
         device=torch.device("cpu"),

@@ -21,7 +21,7 @@ from kdseg.engines import DistillationTrainer, FanOut, Training
 from kdseg.engines.shared_batches import SharedBatches
 from kdseg.handlers import ParaphraserWarmup, ReproducibleEpochs, TrainingCheckpoint
 from kdseg.losses import SegmentationLoss
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 from tests.tiny import SIZE, discriminator_step, images
 
 METHODS = ["alone", "kd", "lightvessel", "graph_flow"]
@@ -44,13 +44,13 @@ class Dropped(nn.Sequential):
     """A student that draws random numbers in every step."""
 
     def __init__(self) -> None:
-        super().__init__(TinyUNet(base_channels=2), nn.Dropout(0.2))
+        super().__init__(UNet(base_channels=2), nn.Dropout(0.2))
 
 
 def build(method: str, data: CacheDataset, epochs: int = 3, folder: Path | None = None) -> SupervisedTrainer:
     """As the commands do: seeded, the student first, then all else."""
     set_determinism(seed=7)
-    student = Dropped() if method == "dropout" else TinyUNet(base_channels=2)
+    student = Dropped() if method == "dropout" else UNet(base_channels=2)
     # MONAI's loader draws a number for its transforms and starts the generator anew
     batches = DataLoader(data, batch_size=2, sampler=RandomSampler(data, num_samples=2 * STEPS))
     common: dict[str, Any] = {
@@ -65,7 +65,7 @@ def build(method: str, data: CacheDataset, epochs: int = 3, folder: Path | None 
         objects: dict[str, Any] = {"student": student, "optimizer": torch.optim.AdamW(student.parameters(), 0.01)}
         trainer = SupervisedTrainer(network=student, optimizer=objects["optimizer"], train_handlers=handlers, **common)
     else:
-        teacher = TinyUNet(base_channels=3)
+        teacher = UNet(base_channels=3)
         teacher.load_state_dict(teacher_weights())
         distilled = Distiller(student, Teacher(teacher), method, head="sigmoid", probe_shape=(1, 1, SIZE, SIZE))
         step = discriminator_step(distilled, 1e-3)
@@ -82,7 +82,7 @@ def build(method: str, data: CacheDataset, epochs: int = 3, folder: Path | None 
 def teacher_weights() -> dict[str, torch.Tensor]:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return TinyUNet(base_channels=3).state_dict()
+        return UNet(base_channels=3).state_dict()
 
 
 def end(trainer: Any) -> dict[str, torch.Tensor]:

@@ -8,8 +8,8 @@ import torch
 from monai.data import MetaTensor
 from torch import nn
 
-from kdseg.inferers import TrustedCentreInferer
 from kdseg.errors import UserError
+from kdseg.inferers import TrustedCentreInferer
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,18 @@ import torch
 from torch import nn
 
 from kdseg.inferers import WholeImageInferer
-from kdseg.networks import TinyUNet
+from kdseg.networks import UNet
 
 
 def test_odd_sizes_are_padded_and_cropped_back() -> None:
-    network = TinyUNet(base_channels=2).eval()
+    network = UNet(base_channels=2).eval()
     assert WholeImageInferer()(torch.randn(1, 1, 30, 37), network).shape == (1, 1, 30, 37)
     image = torch.randn(1, 1, 32, 48)
     assert torch.equal(WholeImageInferer()(image, network), network(image))
 
 
 def test_volumes_work_too() -> None:
-    network = TinyUNet(spatial_dims=3, base_channels=2).eval()
+    network = UNet(spatial_dims=3, base_channels=2).eval()
     assert WholeImageInferer()(torch.randn(1, 1, 17, 16, 16), network).shape == (1, 1, 17, 16, 16)
 
 

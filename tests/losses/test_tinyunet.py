@@ -13,7 +13,7 @@ from kdseg.errors import UserError
 from kdseg.losses import OverhaulLoss, SpatialGraphLoss
 from kdseg.losses.ofd import negative_margin, partial_distance
 from kdseg.losses.tinyunet import edge_map, key_points
-from kdseg.networks import ThinUNet, TinyUNet
+from kdseg.networks import ThinUNet, UNet
 
 
 def square_label(size: int = 32) -> torch.Tensor:
@@ -108,7 +108,7 @@ def test_partial_distance_lets_silent_channels_be() -> None:
 
 def test_margins_come_from_the_teachers_normalisation() -> None:
     torch.manual_seed(0)
-    teacher = TinyUNet(base_channels=8)
+    teacher = UNet(base_channels=8)
     for module in teacher.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight), nn.init.normal_(module.bias)

@@ -17,7 +17,7 @@ from kdseg.networks import (
     ProjectedENet,
     SeparableUNet,
     ThinUNet,
-    TinyUNet,
+    UNet,
     count_conv_parameters,
     count_macs,
     count_parameters,
@@ -31,12 +31,12 @@ U_NET_TAPS = {f"enc{level}" for level in range(1, 6)} | {
 }
 
 
-class TestTinyUNet(NetworkContract):
-    constructor, multiple_of, taps = TinyUNet, 16, U_NET_TAPS
+class TestUNet(NetworkContract):
+    constructor, multiple_of, taps = UNet, 16, U_NET_TAPS
     settings: ClassVar = {"base_channels": 8}
 
     def test_published_size(self) -> None:
-        assert count_parameters(TinyUNet(2, 1, 1)) == 14_787_777
+        assert count_parameters(UNet(2, 1, 1)) == 14_787_777
 
     def test_a_tap_is_taken_before_the_relu(self) -> None:
         network = self.build()
@@ -65,7 +65,7 @@ class TestSeparableUNet(NetworkContract):
     constructor, multiple_of, taps = SeparableUNet, 16, U_NET_TAPS
 
     def test_smaller_than_the_whole_convolutions(self) -> None:
-        assert count_parameters(SeparableUNet()) < count_parameters(TinyUNet(base_channels=8)) / 4
+        assert count_parameters(SeparableUNet()) < count_parameters(UNet(base_channels=8)) / 4
 
 
 class TestSeparableUNet3D(TestSeparableUNet):

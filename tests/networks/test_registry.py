@@ -7,19 +7,25 @@ import json
 
 import pytest
 import torch
-from monai.networks.nets import UNet
+from monai.networks.nets import BasicUNet, UNet
 from torch import nn
 
 from kdseg.cli.main import main
 from kdseg.errors import UserError
 from kdseg.networks import NETWORKS, ThinUNet, build_network, count_conv_parameters, count_macs, count_parameters
 from kdseg.networks.registry import NetworkEntry
+from kdseg.plugins import Registry
 
 
 def test_settings_come_before_the_defaults() -> None:
-    network = build_network("unet", 3, 2, 4, channels=(4, 8), strides=(2,))
+    network = build_network("monai_unet", 3, 2, 4, channels=(4, 8), strides=(2,))
     assert isinstance(network, UNet)
     assert network(torch.zeros(1, 2, 8, 8, 8)).shape == (1, 4, 8, 8, 8)
+
+
+def test_a_dotted_path_is_given_what_its_constructor_has() -> None:
+    network = build_network("monai.networks.nets.BasicUNet", 3, 2, 4, features=[4] * 6)
+    assert isinstance(network, BasicUNet) and network.conv_0.conv_0.conv.in_channels == 2
 
 
 @pytest.mark.parametrize("name", [name for name, entry in NETWORKS.items() if entry.needs is None])
@@ -32,10 +38,15 @@ def test_every_name_gives_logits_in_every_dimension_that_it_promises(name: str) 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"name": "tiny_unet_techer"}, "did you mean 'tiny_unet_teacher'?"),
-        ({"name": "fanet", "spatial_dims": 3}, "choose one of tiny_unet_teacher"),
+        ({"name": "thin_unett"}, "did you mean 'thin_unet'?"),
+        ({"name": "fanet", "spatial_dims": 3}, "choose one of unet, thin_unet"),
         ({"name": "enet", "spatial_dims": 4}, "spatial_dims to 2 or 3"),
-        ({"name": "tiny_unet_student", "base_chanels": 8}, "did you mean 'base_channels'?"),
+        ({"name": "thin_unet", "base_chanels": 8}, "did you mean 'base_channels'?"),
+        ({"name": "monai.networks.nets.UNet"}, "missing a required argument: 'channels'"),
+        ({"name": "monai.networks.nets.BasicUNet", "feature": 8}, "did you mean 'features'?"),
+        ({"name": "monai.networks.nets.BasicUnetto"}, "has no attribute 'BasicUnetto'"),
+        ({"name": "no_such_package_here.Net"}, "No module named 'no_such_package_here'"),
+        ({"name": "os.system", "command": "exit"}, "no network"),
     ],
 )
 def test_bad_names_and_settings_are_refused(arguments: dict, told: str) -> None:
@@ -49,7 +60,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "odd": NetworkEntry(ThinUNet, "code", needs="no_such_package_here"),
         "thin": NetworkEntry(ThinUNet, "code"),
     }
-    monkeypatch.setattr("kdseg.networks.registry.NETWORKS", absent)
+    monkeypatch.setattr("kdseg.networks.registry.NETWORKS", Registry("network", "no.such.group", absent, lambda e: e))
     with pytest.raises(UserError, match="pip install no_such_package_here"):
         build_network("odd")
     assert main(["networks", "--json"]) == 0
@@ -91,9 +102,9 @@ def test_the_listing_has_every_network_and_the_published_numbers(capsys: pytest.
     assert rows["fanet"]["conv_params"] == 38_249_668
     assert rows["mobile_unet"]["conv_params"] == 4_639_811
     assert rows["erfnet"]["params"] == 2_062_872
-    assert rows["tiny_unet_teacher"]["params"] == 14_787_777
-    assert rows["tiny_unet_student"]["params"] == 58_557
-    assert rows["enet_projected"]["params"] == 353_761
+    assert rows["unet"]["params"] == 14_787_777
+    assert rows["thin_unet"]["params"] == 58_557
+    assert rows["projected_enet"]["params"] == 353_761
     assert rows["enet"]["spatial_dims"] == [2, 3]
     assert rows["enet"]["taps"]["enc3"] == "stage1"
     assert all(row["macs"] > 0 and row["taps"] for row in rows.values())

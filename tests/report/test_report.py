@@ -68,7 +68,7 @@ class Page(HTMLParser):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     methods = {"kd": 1e-9, "lightvessel": 0.03, "emkd": -0.02}
     out = tmp_path_factory.mktemp("comparison")
-    make_comparison(out, methods=methods, sites=("Ghent", "Lyon"), failed=["kd"], pictures=True, seeds=2)
+    make_comparison(out, methods=methods, sites=("Ghent", "Lyon"), failed=["kd"], pictures=True)
     write_report(out)
     return out
 
@@ -89,12 +89,12 @@ def test_the_words_say_what_was_gained_how_sure_and_at_what_cost(page: Page) -> 
 
 
 def test_the_words_follow_from_interval_and_test() -> None:
-    def level(low: float | None, high: float | None, p: float | None) -> str:
-        return level_of({"gain": 0.01, "ci_low": low, "ci_high": high, "p": p})
+    def level(low: float | None, high: float | None, p: float | None, runs: int = 5) -> str:
+        return level_of({"gain": 0.01, "ci_low": low, "ci_high": high, "p": p, "compared_runs": runs})
 
-    assert [level(0.01, 0.02, 0.04), level(0.01, 0.02, 0.06), level(0.01, 0.02, None)] == ["gain", "likely", "likely"]
+    assert [level(0.01, 0.02, 0.04), level(0.01, 0.02, 0.06)] == ["gain", "likely"]
     assert [level(-0.02, -0.01, 0.04), level(-0.02, -0.01, 0.06)] == ["loss", "likely-loss"]
-    assert [level(-0.01, 0.02, 0.01), level(None, None, 0.5)] == ["none", "few"]
+    assert [level(-0.01, 0.02, 0.01), level(None, None, None), level(None, None, None, 4)] == ["none", "little", "few"]
 
 
 def test_the_main_table_has_the_figures_of_the_results(folder: Path, page: Page) -> None:
@@ -104,7 +104,7 @@ def test_the_main_table_has_the_figures_of_the_results(folder: Path, page: Page)
     row = found["methods"]["lightvessel"]
     assert rows[4][1] == f"{row['dice']:.3f} ± {row['metrics']['dice']['sd']:.3f}"
     assert rows[4][2] == f"+{row['gain']:.3f} (+{row['ci_low']:.3f} to +{row['ci_high']:.3f})"
-    assert rows[4][3] == "0.001" or rows[4][3] == f"{row['p']:.3f}"
+    assert rows[4][3] == ("< 0.001" if row["p"] < 0.001 else f"{row['p']:.3f}")
     assert rows[4][4].startswith(f"{row['gap_closed'] * 100:.0f} % (")
     assert rows[1][5:] == ["31.0 M", "54.0 G", "210"]
 
@@ -199,7 +199,7 @@ def test_the_tables_in_every_form_say_the_same(folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_measured_shows_its_curves(tmp_path: Path) -> None:
-    write_report(make_comparison(tmp_path, measured=False))
+    write_report(make_comparison(tmp_path, measured=False, seeds=3))
     page = Page(tmp_path / "report.html")
     assert "The test cases have not been measured yet" in page.text
     assert "validation: dice" in page.text and len(page.table("trainings")) == 11
@@ -210,11 +210,14 @@ def test_a_folder_that_is_not_measured_shows_its_curves(tmp_path: Path) -> None:
     assert "No result yet" in Page(tmp_path / "report.html").text
 
 
-def test_too_few_cases_are_said_to_be(tmp_path: Path) -> None:
-    write_report(make_comparison(tmp_path, cases=3, seeds=1))
-    text = " ".join(Page(tmp_path / "report.html").text.split())
-    assert "Too little to judge" in text and "only 3 cases, and an interval needs at least 6" in text
-    assert "It rests on a single training run" in text
+def test_too_few_trainings_or_cases_are_said_to_be(tmp_path: Path) -> None:
+    write_report(make_comparison(tmp_path / "cases", cases=3))
+    text = " ".join(Page(tmp_path / "cases" / "report.html").text.split())
+    assert "Too little to judge" in text and "only 3 cases, and a verdict needs at least 6" in text
+    write_report(make_comparison(tmp_path / "runs", seeds=4, methods={"kd": 0.05, "lightvessel": 0.03}))
+    text = " ".join(Page(tmp_path / "runs" / "report.html").text.split())
+    assert text.count("Too few trainings to say") == 3 and "clear gain" not in text
+    assert "only 4 trainings, and a verdict needs at least 5" in text
 
 
 def test_few_labels_are_shown_beside_the_whole(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def make_comparison(
     methods: Mapping[str, float] = METHODS,
     students: Sequence[str] = ("thin_unet",),
     folds: Sequence[str] = ("all",),
-    seeds: int = 3,
+    seeds: int = 6,
     cases: int = 12,
     sites: Sequence[str] = ("",),
     classes: Sequence[str] = ("vessel",),

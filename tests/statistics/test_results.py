@@ -45,7 +45,7 @@ def test_means_spread_and_paired_gains_by_hand(tmp_path: Path) -> None:
     assert (kd["better_cases"], kd["compared_cases"], kd["better_runs"], kd["compared_runs"]) == (1, 2, 2, 2)
     assert kd["gap_closed"] == pytest.approx(0.075 / 0.25)
     assert kd["ci_low"] is None and kd["ci_high"] is None and kd["gap_closed_low"] is None
-    assert kd["reasons"]["interval"] == "only 2 cases, and an interval needs at least 6"
+    assert kd["reasons"]["interval"] == "only 2 trainings, and a verdict needs at least 5"
 
 
 def test_known_effects_are_found(tmp_path: Path) -> None:
@@ -64,18 +64,29 @@ def test_known_effects_are_found(tmp_path: Path) -> None:
 
 def test_p_values_are_corrected_for_the_number_of_methods(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    alone = random.uniform(0.5, 0.8, 10)
-    gains = {name: random.normal(mean, 0.02, 10) for name, mean in {"a": 0.02, "b": 0.01, "c": 0.015}.items()}
-    rows = arm("alone", list(alone))
-    for name, gain in gains.items():
-        rows += arm(name, list(alone + gain))
+    rows, raw = [], {}
+    for name, mean in {"alone": 0.0, "a": 0.02, "b": 0.01, "c": 0.015}.items():
+        # only trainings differ, so it is the t test over them
+        gains = mean + random.normal(0, 0.01 if mean else 0.0, 5)
+        rows += [row for seed, gain in enumerate(gains) for row in arm(name, [0.6 + gain] * 6, seed=seed)]
+        raw |= {name: stats.ttest_1samp(gains, 0).pvalue} if mean else {}
     found = results(write(tmp_path, rows))["methods"]
-    raw = {name: stats.wilcoxon(gain).pvalue for name, gain in gains.items()}
     ordered, bound = sorted(raw, key=lambda name: raw[name]), 0.0
     for rank, name in enumerate(ordered):
         bound = min(1.0, max(bound, raw[name] * (3 - rank)))
         assert found[name]["p_uncorrected"] == pytest.approx(raw[name])
         assert found[name]["p"] == pytest.approx(bound)
+
+
+def test_trainings_that_disagree_are_no_gain_however_many_cases_agree(tmp_path: Path) -> None:
+    """Three of five trainings gain in every one of 40 cases, two lose: nothing is shown."""
+    rows = []
+    for seed, gain in enumerate([0.05, 0.05, 0.05, -0.03, -0.03]):
+        alone = np.random.default_rng(seed).uniform(0.5, 0.8, 40)
+        rows += arm("alone", list(alone), seed=seed) + arm("kd", list(alone + gain), seed=seed)
+    kd = results(write(tmp_path, rows))["methods"]["kd"]
+    assert kd["gain"] == pytest.approx(0.018) and kd["better_cases"] == 40
+    assert kd["ci_low"] < 0 < kd["ci_high"] and kd["p"] > 0.3
 
 
 def test_a_smaller_distance_is_a_gain(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from kdseg.data.checks.content import NEAR_COPY, similarity
 from kdseg.data.checks.findings import ERROR, WARNING, Finding
 from kdseg.data.checks.measures import CaseMeasures, figure
 
-__all__ = ["set_findings"]
+__all__ = ["near_copies", "set_findings"]
 
 # fewer cases have no usual values
 FEWEST = 8
@@ -30,6 +31,7 @@ def set_findings(cases: Sequence[CaseMeasures]) -> list[Finding]:
     """Findings about the set as a whole."""
     return [
         *_copies(cases),
+        *_near_copies(cases),
         *_patients(cases),
         *_orientations(cases),
         *_borders(cases),
@@ -59,6 +61,32 @@ def _copies(cases: Sequence[CaseMeasures]) -> list[Finding]:
             names = tuple(case.case for case in copies)
             found.append(Finding(grade, kind, names, f"the same values in {' and '.join(parts)}"))
     return found
+
+
+def near_copies(cases: Sequence[CaseMeasures]) -> list[tuple[CaseMeasures, CaseMeasures, float]]:
+    """Pictures that show nearly the same, such as frames of one cine, with their similarity; no volumes, no copies."""
+    pictures = [case for case in cases if case.thumbnail is not None]
+    if len(pictures) < 2:
+        return []
+    alike = similarity(np.stack([case.thumbnail for case in pictures if case.thumbnail is not None]))
+    return [
+        (pictures[first], pictures[second], float(alike[first, second]))
+        for first, second in np.argwhere(np.triu(alike > NEAR_COPY, 1))
+        if pictures[first].content != pictures[second].content
+    ]
+
+
+def _near_copies(cases: Sequence[CaseMeasures]) -> list[Finding]:
+    return [
+        Finding(
+            WARNING,
+            "near copies in several parts",
+            (first.case, second.case),
+            f"alike to {alike:.2f} of 1, in {_part(first)} and {_part(second)}: frames of one view?",
+        )
+        for first, second, alike in near_copies(cases)
+        if _part(first) != _part(second)
+    ]
 
 
 def _patients(cases: Sequence[CaseMeasures]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""A hash of what an image shows, whatever its file type, to find copies of it."""
+"""What an image shows, whatever its file type: a hash to find copies of it, a thumbnail to find near ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["content_of_picture", "content_of_volume"]
+__all__ = ["NEAR_COPY", "content_of_picture", "content_of_volume", "similarity", "thumbnail"]
+
+# similarity of two frames of one view between which the heart has moved: 0.93 to 0.96 in angiograms that were looked
+# at; of 260 angiograms of other patients no two are above 0.92
+NEAR_COPY = 0.925
+SIDE = 32
+# of the picture on each side: collimators and captions, which pictures of one device have in common
+MARGIN = 0.15
 
 
 def content_of_picture(image: np.ndarray) -> str:
@@ -40,3 +47,35 @@ def content_of_volume(volume: np.ndarray, affine: np.ndarray) -> str:
 
 def _hash(values: np.ndarray) -> str:
     return hashlib.sha256(f"{values.shape}".encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def thumbnail(picture: np.ndarray) -> np.ndarray:
+    """Three small views of a picture ``(W, H)``, each of mean 0 and length 1, for :func:`similarity`.
+
+    The whole picture; its middle, without what pictures of one device share at their borders; and the middle without
+    its slow changes, which bodies have in common.
+    """
+    from scipy import ndimage
+
+    edges = [round(size * MARGIN) for size in picture.shape]
+    middle = picture[edges[0] : picture.shape[0] - edges[0], edges[1] : picture.shape[1] - edges[1]]
+    whole, middle = _small(picture), _small(middle)
+    views = np.stack([whole, middle, middle - ndimage.gaussian_filter(middle, SIDE / 3)]).reshape(3, -1)
+    views -= views.mean(axis=1, keepdims=True)
+    return views / np.maximum(np.linalg.norm(views, axis=1, keepdims=True), 1e-9)
+
+
+def similarity(thumbnails: np.ndarray) -> np.ndarray:
+    """The similarity of every two of N pictures, 1 for copies: ``NN``, the mean correlation of their views.
+
+    Args:
+        thumbnails: ``N3P``.
+    """
+    flat = thumbnails.reshape(len(thumbnails), -1)
+    return flat @ flat.T / thumbnails.shape[1]
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BOX), float)

@@ -8,17 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from kdseg.data.checks.content import content_of_picture, content_of_volume
+from kdseg.data.checks.content import content_of_picture, content_of_volume, thumbnail
 from kdseg.data.checks.findings import ERROR, WARNING, Finding
 from kdseg.data.checks.loading import LoadedCase
+from kdseg.data.lists.datalist import IGNORED_NAME
 
 __all__ = ["CaseMeasures", "Structure", "case_findings", "figure", "measure_case"]
 
+HIDDEN = ("patient", "content", "thumbnail", "counts")
 # the two ends of each axis
 FACES = {
     3: (("left", "right"), ("posterior", "anterior"), ("inferior", "superior")),
     2: (("left", "right"), ("top", "bottom")),
 }
+# part of an image that the label of a thin or small structure never covers
+LARGEST_LABEL = 0.5
+# a label map has no more values, and most of its voxels have neighbours of their own value
+MOST_CLASSES, SAME_NEIGHBOUR = 256, 0.8
 # values looked at for percentiles: enough for two digits, and quick on a large volume
 SAMPLED = 1_000_000
 
@@ -55,6 +61,8 @@ class CaseMeasures:
         structures: by their names; classes that are not there are left out.
         labelled: whether there is a label that can be read.
         content: a hash of the values of the image, in RAS order: the same for DICOM, NIfTI and a flipped copy.
+        thumbnail: of a picture, to find near copies of it; None of a volume.
+        counts: see :class:`LoadedCase`.
     """
 
     case: str
@@ -68,10 +76,12 @@ class CaseMeasures:
     structures: dict[str, Structure]
     labelled: bool
     content: str
+    thumbnail: np.ndarray | None = field(repr=False)
+    counts: Mapping[str, int]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; without what is there for comparing only."""
-        return {name: value for name, value in asdict(self).items() if name not in ("patient", "content")}
+        return {name: value for name, value in asdict(self).items() if name not in HIDDEN}
 
 
 def measure_case(
@@ -94,6 +104,8 @@ def measure_case(
         structures={} if loaded.label is None else _structures(loaded, loaded.label, labels),
         labelled=loaded.label is not None,
         content=content_of_volume(image, loaded.affine) if image.ndim == 3 else content_of_picture(image),
+        thumbnail=thumbnail(image) if image.ndim == 2 else None,
+        counts=loaded.counts,
     )
 
 
@@ -105,22 +117,64 @@ def case_findings(measures: CaseMeasures, loaded: LoadedCase, labels: Mapping[st
         found.append(Finding(grade, kind, (measures.case,), text))
 
     intensity = measures.intensity
-    if not np.isfinite(loaded.image).all():
-        add(ERROR, "values that are no numbers", f"{(~np.isfinite(loaded.image)).mean():.1%} of the image")
     if intensity["min"] == intensity["max"]:
         add(ERROR, "image of a single value", f"all of it is {intensity['min']:g}")
+    elif looks_like_a_mask(loaded.image):
+        add(ERROR, "image that looks like a mask", "few values, in areas of one value each")
+    if loaded.orientation and np.array_equal(loaded.affine, np.eye(4)):
+        add(WARNING, "affine of the image is the identity", "voxels of 1 mm at the origin: it was probably lost")
     if loaded.label is not None:
-        unnamed = [str(value) for value in np.unique(loaded.label) if labels and str(value) not in labels]
-        if unnamed:
-            add(ERROR, "label values without a name", f"{', '.join(unnamed[:8])}; the list names {', '.join(labels)}")
-        if not measures.structures:
-            grade = ERROR if loaded.image.ndim == 3 else WARNING
-            add(grade, "empty label", "nothing but background")
+        found += _label_findings(measures, loaded.label, labels)
     for right, left in _pairs(measures.structures):
         if measures.orientation and right[1].centre[0] <= left[1].centre[0]:
             text = f"{right[0]} lies to the left of {left[0]}: image, label or affine is mirrored"
             add(ERROR, "left and right exchanged", text)
     return found
+
+
+def _label_findings(measures: CaseMeasures, label: np.ndarray, labels: Mapping[str, str]) -> list[Finding]:
+    ignored = [int(value) for value, name in labels.items() if name == IGNORED_NAME]
+    counted = label[~np.isin(label, ignored)] if ignored else label
+    unnamed = [str(value) for value in np.unique(label) if labels and str(value) not in labels]
+    covered = float((counted > 0).mean()) if counted.size else 0.0
+    empty = ERROR if label.ndim == 3 else WARNING
+    told = [
+        (
+            bool(unnamed),
+            ERROR,
+            "label values without a name",
+            f"{', '.join(unnamed[:8])}; named are {', '.join(labels)}",
+        ),
+        (not counted.size, ERROR, "label that is ignored everywhere", "every pixel of the mask is to be ignored"),
+        (bool(counted.size) and covered == 0, empty, "empty label", "the mask is empty: nothing but background"),
+        (
+            covered > LARGEST_LABEL,
+            WARNING,
+            "label that covers most of the image",
+            f"the mask covers {covered:.0%} of the image; it seems to be inverted",
+        ),
+    ]
+    return [Finding(grade, kind, (measures.case,), text) for wrong, grade, kind, text in told if wrong]
+
+
+def looks_like_a_mask(image: np.ndarray) -> bool:
+    """Whether an image has two values, or few whole ones in areas of one value each: a mask that was taken for one.
+
+    Example:
+        >>> areas, noise = np.repeat(np.arange(4), 5)[:, None], np.arange(40).reshape(8, 5) % 7
+        >>> looks_like_a_mask(areas * np.ones(6)), looks_like_a_mask(noise)
+        (True, False)
+    """
+    values = np.unique(image)
+    # pictures are scaled to [0, 1]
+    scaled = image * 255 if values[-1] <= 1 else image
+    if len(values) <= 2:
+        return True
+    if len(values) > MOST_CLASSES or np.abs(scaled - np.rint(scaled)).max() > 1e-3:
+        return False
+    # of pairs of neighbours: the background of an image, and what is overexposed, is of one value too
+    inner = (image[1:] > values[0]) & (image[1:] < values[-1])
+    return bool(inner.any()) and float((image[1:] == image[:-1])[inner].mean()) > SAME_NEIGHBOUR
 
 
 def figure(value: float) -> str:
@@ -139,7 +193,7 @@ def _structures(loaded: LoadedCase, label: np.ndarray, labels: Mapping[str, str]
     found = {}
     for value in (int(value) for value in np.unique(label) if value > 0):
         name = labels.get(str(value), f"value {value}")
-        if name == "ignored":
+        if name == IGNORED_NAME:
             continue
         inside = label == value
         axes = [np.flatnonzero(inside.any(axis=tuple(set(range(label.ndim)) - {axis}))) for axis in range(label.ndim)]

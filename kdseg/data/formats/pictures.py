@@ -28,10 +28,15 @@ PLAIN_MODES = {
 }
 
 
-def open_picture(path: Path) -> FrameSource:
+def open_picture(path: Path, indices: bool = False) -> FrameSource:
     """Open a picture through Pillow, which goes by the content; the pages of a TIFF or GIF are its frames.
 
-    Pictures say nothing reliable of millimetres (their dots per inch are a printer's), so the spacing is unknown.
+    Pages of another size than the first are thumbnails or lower levels of a pyramid, and no frames. Pictures say
+    nothing reliable of millimetres (their dots per inch are a printer's), so the spacing is unknown.
+
+    Args:
+        path: of the file.
+        indices: of a picture with a palette the numbers, as masks of several classes use them, and not the colours.
 
     Raises:
         UserError: when the content is no picture, or one of more than 178 million pixels.
@@ -43,7 +48,7 @@ def open_picture(path: Path) -> FrameSource:
             if _is_deep_colour(image):
                 pages = _tiff_pages(path)
             else:
-                pages = [_page(image, index) for index in range(getattr(image, "n_frames", 1))]
+                pages = [_page(image, index, indices) for index in range(getattr(image, "n_frames", 1))]
     except Image.DecompressionBombError:
         raise UserError(
             path.name,
@@ -60,13 +65,14 @@ def open_picture(path: Path) -> FrameSource:
                 fix="export the image again in one of these formats",
             ) from None
         pages = _tiff_pages(path)
+    pages = [page for page in pages if page.shape == pages[0].shape]
     low, high = natural_limits(pages)
     return FrameSource(lambda index: pages[index], len(pages), low, high, "picture")
 
 
-def _page(image, index: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _page(image: Image.Image, index: int, indices: bool) -> np.ndarray:
     image.seek(index)
-    mode = PLAIN_MODES.get(image.mode)
+    mode = None if indices and image.mode == "P" else PLAIN_MODES.get(image.mode)
     array = np.asarray(image.convert(mode) if mode else image)
     if image.mode == "I":
         # Pillow holds 16-bit PGM and some 16-bit PNG files in 32 bits

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdseg.data.formats.dicom.headers import pixel_spacing
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.errors import UserError
 
@@ -32,7 +33,7 @@ def open_slide(dataset: Dataset, path: Path) -> FrameSource:
 
     TILED_FULL files give the tiles row by row; in all others (TILED_SPARSE) each tile tells its position in the total
     pixel matrix. What no tile covers is white, as the glass is. Tiles that reach beyond the matrix are cut off. Frames
-    are decoded one at a time. The spacing is PixelSpacing in mm, as everywhere in DICOM.
+    are decoded one at a time. (highdicom refuses files without dimension indices, and does not say what is uncovered.)
 
     Args:
         dataset: the whole file.
@@ -60,7 +61,7 @@ def open_slide(dataset: Dataset, path: Path) -> FrameSource:
     for (top, left), tile in zip(_corners(dataset, path, rows, columns), iter_pixels(dataset), strict=True):
         place = matrix[max(top, 0) : top + tile.shape[0], max(left, 0) : left + tile.shape[1]]
         place[...] = tile[max(-top, 0) :, max(-left, 0) :][: place.shape[0], : place.shape[1]]
-    spacing = _spacing(dataset)
+    spacing = pixel_spacing(dataset)
     return FrameSource(
         read=lambda index: matrix.swapaxes(0, 1),
         count=1,
@@ -117,18 +118,6 @@ def _own_corner(groups: Dataset, path: Path) -> tuple[int, int]:
             fix="export the slide again",
         ) from None
     return int(row) - 1, int(column) - 1
-
-
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
-    """The spacing (along a row, along a column) in mm, or None."""
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    for groups in [*(dataset.get("SharedFunctionalGroupsSequence") or []), *per_frame[:1]]:
-        measures = groups.get("PixelMeasuresSequence")
-        values = [float(value) for value in (measures[0].get("PixelSpacing") or [])] if measures else []
-        if len(values) == 2 and min(values) > 0:
-            # DICOM gives the distance between rows first, which is the spacing along a column
-            return values[1], values[0]
-    return None
 
 
 def open_whole_slide(path: Path, level: int) -> FrameSource:

@@ -60,7 +60,11 @@ class MaskReader(PictureReader):
 
     def open_file(self, path: Path) -> FrameSource:
         """The file's frames; of a whole-slide file the level."""
-        return open_frames(path, self.level if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES else 0)
+        return open_frames(
+            path,
+            self.level if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES else 0,
+            indices=self.values is not None,
+        )
 
     def _chosen_frames(self, source: FrameSource, name: str) -> list[int]:
         if self.frame == "best" and source.count > 1:

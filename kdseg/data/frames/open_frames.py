@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kdseg.data.formats.dicom.cines import open_dicom
+from kdseg.data.formats.dicom.headers import no_dicom
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.data.formats.nifti import open_nifti
 from kdseg.data.formats.pictures import open_picture
@@ -15,12 +16,13 @@ from kdseg.errors import UserError
 __all__ = ["open_frames"]
 
 
-def open_frames(path: Path, level: int = 0) -> FrameSource:
+def open_frames(path: Path, level: int = 0, indices: bool = False) -> FrameSource:
     """Open a DICOM file, a NIfTI file, a plain picture or a whole-slide file; the content decides before the suffix.
 
     Args:
         path: of the file.
         level: of a whole-slide file or a TIFF pyramid; 0 is full resolution.
+        indices: see :func:`kdseg.data.formats.pictures.open_picture`.
 
     Raises:
         UserError: when the file is missing, empty, not what its suffix says, or has no such level. The libraries' own
@@ -43,12 +45,7 @@ def open_frames(path: Path, level: int = 0) -> FrameSource:
     if has_dicom_mark(path):
         return open_dicom(path)
     if name.endswith(DICOM_SUFFIXES):
-        raise UserError(
-            path.name,
-            found="no DICOM header (the mark 'DICM' after 128 bytes is missing)",
-            expected="a DICOM file as PACS and workstations export it",
-            fix="export the file again, or rewrite it with dcmconv",
-        )
+        raise no_dicom(path)
     if name.endswith(NIFTI_SUFFIXES):
         return open_nifti(path)
-    return open_picture(path)
+    return open_picture(path, indices)

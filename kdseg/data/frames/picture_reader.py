@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,13 @@ from kdseg.data.formats.file_reader import FileReader
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.data.frames.best_frame import vessel_contrast
 from kdseg.data.frames.open_frames import open_frames
+from kdseg.data.open import decoding
 from kdseg.errors import UserError, suggestion
 
 __all__ = ["PictureReader"]
+
+# pixels: no network sees anything in less
+LEAST_SIDE = 4
 
 
 class PictureReader(FileReader):
@@ -50,7 +52,8 @@ class PictureReader(FileReader):
 
     Raises:
         UserError: for an unknown setting; for a file that is missing, empty, truncated or no image; for a frame or
-            level that is not there; for a field of more than 178 million pixels.
+            level that is not there; for a field of more than 178 million pixels, or of fewer than 4 along a side; for
+            values that are no numbers.
 
     Example:
         >>> import tempfile; from PIL import Image; from monai.transforms import LoadImage
@@ -88,24 +91,10 @@ class PictureReader(FileReader):
         return np.concatenate([array for array, _ in loaded]), loaded[0][1]
 
     def _load(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-        try:
-            with warnings.catch_warnings():
-                # pydicom's warnings quote header values, and those may name a patient
-                warnings.simplefilter("ignore")
-                source = self.open_file(path)
-                indices = self._chosen_frames(source, path.name)
-                array = np.concatenate([self._values(source, index, path.name) for index in indices])
-        except UserError:
-            raise
-        except Exception as error:
-            # damaged content raises whatever the decoder happens to run into; what it quotes may come from the header
-            reason = re.sub(r"'[^']*'|\"[^\"]*\"", "…", str(error).split("\n")[0])[:200]
-            raise UserError(
-                path.name,
-                found=f"content that cannot be decoded ({type(error).__name__}: {reason})",
-                expected="a whole image file",
-                fix="copy or export the file again; it may be truncated or damaged",
-            ) from error
+        with decoding(path.name, "content that cannot be decoded", "a whole image file"):
+            source = self.open_file(path)
+            indices = self._chosen_frames(source, path.name)
+            array = np.concatenate([self._values(source, index, path.name) for index in indices])
         return array, {
             MetaKeys.AFFINE.value: source.affine.copy(),
             MetaKeys.ORIGINAL_AFFINE.value: source.affine.copy(),
@@ -140,4 +129,11 @@ class PictureReader(FileReader):
 
     def _values(self, source: FrameSource, index: int, name: str) -> np.ndarray:
         """The channels ``(C, W, H)`` of a frame."""
-        return source.colour(index) if self.colour else source.grey(index)[None]
+        values = source.colour(index) if self.colour else source.grey(index)[None]
+        if min(values.shape[1:]) < LEAST_SIDE:
+            found, expected = f"a picture of {values.shape[1]}×{values.shape[2]} pixels", f"{LEAST_SIDE} or more a side"
+        elif not np.isfinite(values).all():
+            found, expected = f"values that are no numbers ({(~np.isfinite(values)).sum()})", "a number in every pixel"
+        else:
+            return values
+        raise UserError(name, found=found, expected=expected, fix="export the picture again, or leave it out")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kdseg.data.layouts.found import Found
+from kdseg.data.layouts.layout import Found, Search
 from kdseg.files import whole_file
 
 __all__ = ["draw_polygons", "find_coco"]
@@ -20,50 +20,49 @@ __all__ = ["draw_polygons", "find_coco"]
 STENOSIS = "stenosis"
 
 
-def find_coco(source: Path, files: list[Path], masks_folder: Path, found: Found) -> set[Path]:
+def find_coco(search: Search, files: Sequence[Path], found: Found) -> set[Path]:
     """Add the records of all COCO files to ``found``; return the images that they speak for.
 
-    Masks are drawn into ``masks_folder``: all vessels, or where no file annotates any, all stenoses.
+    Masks are drawn into the search's folder for what is made: all vessels, or where no file annotates any, all
+    stenoses.
     """
     contents: dict[Path, dict[str, Any]] = {}
     vessels = False
     spoken_for: set[Path] = set()
-    for coco_file in (path for path in files if path.suffix.lower() == ".json"):
-        with _damage_reported(coco_file, source, found):
-            content = read_coco(coco_file)
+    for file in (path for path in files if path.suffix.lower() == ".json"):
+        with _damage_reported(file, search, found):
+            content = read_coco(file)
             if content is not None:
                 vessels = vessels or annotates(content, stenoses=False)
-                contents[coco_file] = content
-    for coco_file, content in contents.items():
-        within = coco_file.relative_to(source).with_suffix("")
-        drawn = None
-        with _damage_reported(coco_file, source, found):
-            drawn = write_masks(content, masks_folder / within, stenoses=not vessels)
-        if drawn is None:
-            continue
-        masks, failed = drawn
-        folders = (coco_file.parent.parent / "images", coco_file.parent / "images", coco_file.parent)
-        images = next(folder for folder in folders if folder.is_dir())
-        spoken_for |= {images / Path(name).name for name in [*masks, *failed]}
-        if not masks:
-            found.notes.append(f"{within}.json annotates no vessels and is left aside")
-            continue
-        if not vessels:
-            found.labels = {"0": "background", "1": "stenosis"}
-        found.problems += [{"case": Path(name).stem, "file": name, "reason": reason} for name, reason in failed.items()]
-        found.records += [{"image": str(images / Path(name).name), "label": str(mask)} for name, mask in masks.items()]
+                contents[file] = content
+    kind = "vessel" if vessels else STENOSIS
+    for file, content in contents.items():
+        within = file.relative_to(search.source)
+        with _damage_reported(file, search, found):
+            masks, failed, empty = write_masks(content, search.made / within.with_suffix(""), not vessels)
+            folders = (file.parent.parent / "images", file.parent / "images", file.parent)
+            images = next(folder for folder in folders if folder.is_dir())
+            spoken_for |= {images / Path(name).name for name in [*masks, *failed, *empty]}
+            if empty:
+                found.notes.append(f"{within} annotates no {kind} in {len(empty)} image(s): left aside")
+            if masks and not vessels:
+                found.labels = {"0": "background", "1": STENOSIS}
+            for name, reason in failed.items():
+                found.problem(images / Path(name).name, search.source, "damaged annotations", reason)
+            found.records += [
+                {"image": str(images / Path(name).name), "label": str(mask)} for name, mask in masks.items()
+            ]
     return spoken_for
 
 
 @contextmanager
-def _damage_reported(coco_file: Path, source: Path, found: Found) -> Iterator[None]:
+def _damage_reported(file: Path, search: Search, found: Found) -> Iterator[None]:
     """Turn the errors of content that is not as COCO defines it into a problem of this file."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
         reason = f"damaged annotations ({type(error).__name__}: {error})"
-        name = f"{coco_file.relative_to(source).with_suffix('')}.json"
-        found.problems.append({"case": coco_file.stem, "file": name, "reason": reason})
+        found.problem(file, search.source, "damaged annotations", reason)
 
 
 def read_coco(path: Path) -> dict[str, Any] | None:
@@ -118,12 +117,12 @@ def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.nd
 
 
 def write_masks(
-    content: dict[str, Any], folder: Path, stenoses: bool = False
-) -> tuple[dict[str, Path], dict[str, str]]:
+    content: dict[str, Any], folder: Path, stenoses: bool
+) -> tuple[dict[str, Path], dict[str, str], list[str]]:
     """Draw one PNG mask per image that has polygons of vessels, or of stenoses.
 
     Returns:
-        the mask of each image's file name, and the reason for each image that got none.
+        the mask of each image's file name, the reason for each image whose polygons are damaged, and images without.
 
     Raises:
         KeyError, TypeError: when the content is not as COCO defines it.
@@ -137,10 +136,11 @@ def write_masks(
             polygons[annotation["image_id"]] += list(annotation.get("segmentation") or [])
     masks: dict[str, Path] = {}
     failed: dict[str, str] = {}
+    empty: list[str] = []
     for image in content["images"]:
         name = image["file_name"]
         if image["id"] not in polygons:
-            failed[name] = f"no {STENOSIS if stenoses else 'vessel'} is annotated in it"
+            empty.append(name)
             continue
         try:
             mask = draw_polygons(polygons[image["id"]], int(image["width"]), int(image["height"]))
@@ -150,4 +150,4 @@ def write_masks(
         masks[name] = folder / f"{Path(name).stem}.png"
         with whole_file(masks[name]) as temporary:
             Image.fromarray(mask).save(temporary)
-    return masks, failed
+    return masks, failed, empty

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kdseg.data.checks.usable_volumes import label_names
-from kdseg.data.layouts.found import Found
-from kdseg.data.layouts.names import name_cases
-from kdseg.data.layouts.volume_pairs import IMAGE_FOLDERS, LABEL_FOLDERS, Naming, find_volumes
+from kdseg.data.layouts.generic import label_names
+from kdseg.data.layouts.layout import Found, Search
+from kdseg.data.layouts.pairs import name_cases
+from kdseg.data.layouts.volume_folders import find_volumes
 from kdseg.data.lists.datalist import Record
+from kdseg.data.lists.folder_names import IMAGE_FOLDERS, MASK_FOLDERS
 from kdseg.data.lists.published import published_list
 from kdseg.data.open import content_hash, file_kind
 from kdseg.errors import UserError
@@ -28,26 +29,22 @@ _OTHER_NAMES = {"hcrudb": "I2CVB", **{f"site{letter}": site for letter, site in 
 UNKNOWN_SITE = "own"
 
 
-def find_prostate(source: Path, made: Path) -> Found:
-    """Cases below ``source`` with their site: ``RUNMC/Case00.nii.gz`` with ``RUNMC/Case00_segmentation.nii.gz``.
+def find_prostate(search: Search) -> Found:
+    """Cases with their site: ``RUNMC/Case00.nii.gz`` with ``RUNMC/Case00_segmentation.nii.gz``.
 
     The release has its traps, which are met here: BMC writes ``_Segmentation`` and has some files under both names;
     case numbers repeat from site to site, so that a case is named ``RUNMC_Case00``; label values 1 and 2 are both
-    prostate. Folders of other names are sites of their own; volumes in no folder are of the site "own". T2 DICOM series
+    prostate. Folders of other names are sites of their own; volumes in no folder are of the site "own". DICOM series
     are read too, with label maps as NIfTI, DICOM SEG or RTSTRUCT.
-
-    Args:
-        source: the folder to look through.
-        made: not used: nothing has to be made.
 
     Raises:
         UserError: when the folder is not there or has no volumes.
     """
-    found = find_volumes(source, Naming(modality="MR", description="t2"), same=_same_content)
-    found.labels = label_names(source / "labels.json") or PROSTATE_LABELS
-    name_cases(found, source)
+    found = find_volumes(search, same=_same_content)
+    found.labels = label_names(search.source / "labels.json")
+    name_cases(found, search)
     for record in found.records:
-        record["site"], folders = _place(Path(record["image"]), source)
+        record["site"], folders = _place(Path(record["image"]), search.source)
         if record["site"] != UNKNOWN_SITE and not record["case"].startswith(record["site"]):
             record["case"] = f"{record['site']}_{record['case']}"
         record.setdefault("patient", "_".join([record["site"], *folders]) if folders else record["case"])
@@ -94,7 +91,7 @@ def _place(path: Path, source: Path) -> tuple[str, list[str]]:
     """The site of a volume, and the folders within the site: those of its patient, if there are any."""
     known = {site.lower(): site for site in SITES} | _OTHER_NAMES
     folders = [
-        part for part in path.relative_to(source).parent.parts if part.lower() not in IMAGE_FOLDERS | LABEL_FOLDERS
+        part for part in path.relative_to(source).parent.parts if part.lower() not in IMAGE_FOLDERS | MASK_FOLDERS
     ]
     for place, folder in enumerate(folders):
         name = "".join(letter for letter in folder.lower() if letter.isalnum())
@@ -106,7 +103,7 @@ def _place(path: Path, source: Path) -> tuple[str, list[str]]:
     return folders[0], folders[1:]
 
 
-def _same_content(paths: list[Path]) -> bool:
+def _same_content(paths: Sequence[Path]) -> bool:
     """Whether a label that is there twice is the same label."""
     return len({content_hash(path) for path in paths}) == 1
 

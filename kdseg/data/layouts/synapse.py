@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from kdseg.data.checks.usable_volumes import label_names
-from kdseg.data.layouts.found import Found
-from kdseg.data.layouts.names import name_cases
+from kdseg.data.layouts.generic import find_generic
+from kdseg.data.layouts.layout import Found, Search
 from kdseg.data.layouts.transunet import TRANSUNET_LABELS, has_transunet_files, volumes_of_transunet
-from kdseg.data.layouts.volume_pairs import Naming, find_volumes
 from kdseg.data.lists.datalist import Record
 from kdseg.data.lists.published import published_cases
 from kdseg.errors import UserError
@@ -37,27 +34,21 @@ BTCV_LABELS = {
 """Value in the label files of the challenge → name."""
 
 
-def find_synapse(source: Path, made: Path) -> Found:
-    """Cases of BTCV below ``source``, or of any abdominal CT set whose label values have a ``labels.json``.
+def find_synapse(search: Search) -> Found:
+    """Cases of BTCV, or of any abdominal CT set whose label values have a ``labels.json``.
 
     - NIfTI as distributed: ``img/img0001.nii.gz`` and ``label/label0001.nii.gz``;
     - as prepared by TransUNet: ``*.npz`` slices and ``*.npy.h5`` volumes (labels of 8 organs already);
-    - DICOM CT series, with label maps as NIfTI, DICOM SEG or RTSTRUCT, whose structures are told by their names.
-
-    Args:
-        source: the folder to look through.
-        made: where volumes are written that have to be made of TransUNet's files.
+    - all that the generic layout knows.
 
     Raises:
         UserError: when the folder is not there or has no volumes.
     """
-    if source.is_dir() and has_transunet_files(source):
-        found = volumes_of_transunet(source, made)
+    if search.source.is_dir() and has_transunet_files(search.source):
+        found = volumes_of_transunet(search.source, search.made)
         found.labels = TRANSUNET_LABELS
     else:
-        found = find_volumes(source, Naming(modality="CT"))
-        found.labels = label_names(source / "labels.json") or BTCV_LABELS
-    name_cases(found, source)
+        found = find_generic(search)
     for record in found.records:
         if re.fullmatch(r"(img|case)\d{4}", record["case"]):
             # one scan of each patient in the public set

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kdseg.data.layouts.found import Found
+from kdseg.data.layouts.layout import Found
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 
@@ -62,7 +62,7 @@ def volumes_of_transunet(source: Path, made: Path) -> Found:
                 _write(arrays, files)
         except UserError as error:
             path = volumes.get(case) or next(iter(slices[case].values()))
-            found.problems.append({"case": case, "file": path.name, "reason": error.found})
+            found.problem(path, source, "damaged files", error.found, case)
             continue
         found.records.append({"image": str(files[0]), "label": str(files[1]), "case": case, "patient": case})
     return found

@@ -199,11 +199,11 @@ def split_by_patient(
         >>> [len(split[section]) for section in ("training", "validation", "test")]
         [6, 2, 2]
     """
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6 or fractions[0] == 0:
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UserError(
             "fractions",
             found=" ".join(map(str, fractions)),
-            expected="three parts for training, validation and test that sum to 1, training above 0",
+            expected="three parts for training, validation and test that sum to 1",
             fix="use for example 0.6 0.2 0.2",
         )
     if folds < 2:

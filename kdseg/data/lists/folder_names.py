@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-__all__ = ["IMAGE_FOLDERS", "MASK_FOLDERS", "SECTION_FOLDERS", "UNLABELLED_FOLDERS", "folder_parts", "natural_order"]
+__all__ = ["IMAGE_FOLDERS", "MASK_FOLDERS", "SECTION_FOLDERS", "UNLABELLED_FOLDERS", "folder_parts", "folder_words"]
 
-IMAGE_FOLDERS = {"images", "image", "imgs", "img", "dicom", "dicoms", "angiograms"}
+# the last ones are those of the Medical Segmentation Decathlon and nnU-Net
+IMAGE_FOLDERS = {"images", "image", "imgs", "img", "dicom", "dicoms", "angiograms", "imagestr", "imagests"}
 MASK_FOLDERS = {"masks", "mask", "labels", "label", "gt", "ground_truth", "groundtruth", "annotations", "segmentations"}
+MASK_FOLDERS |= {"labelstr", "labelsts"}
 UNLABELLED_FOLDERS = {"unlabelled", "unlabeled"}
 SECTION_FOLDERS = {
     "train": "training",
@@ -22,11 +23,16 @@ SECTION_FOLDERS = {
 LAYOUT_FOLDERS = IMAGE_FOLDERS | MASK_FOLDERS | UNLABELLED_FOLDERS | SECTION_FOLDERS.keys()
 
 
-def natural_order(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2.png before 10.png."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]
-
-
 def folder_parts(path: Path, source: Path) -> list[str]:
     """The folders between ``source`` and the file that are not merely part of a layout."""
-    return [part for part in path.relative_to(source).parent.parts if part.lower() not in LAYOUT_FOLDERS]
+    return [part for part in _between(path, source) if part.lower() not in LAYOUT_FOLDERS]
+
+
+def folder_words(path: Path, source: Path) -> list[str]:
+    """All folders between ``source`` and the file, in small letters."""
+    return [part.lower() for part in _between(path, source)]
+
+
+def _between(path: Path, source: Path) -> tuple[str, ...]:
+    # files that were made lie outside of the source
+    return path.relative_to(source).parent.parts if path.is_relative_to(source) else ()

@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset
 from kdseg.data.formats.dicom.choice import choose_series
 from kdseg.data.formats.dicom.series import DicomSeries
 from kdseg.data.formats.dicom.studies import dicom_studies
-from kdseg.data.open import NIFTI_SUFFIXES, file_kind
+from kdseg.data.open import NIFTI_SUFFIXES, file_kind, files_below
 from kdseg.errors import UserError, user_error_in
 
 __all__ = ["TolerantDataset", "find_images", "find_volume_files"]
@@ -29,9 +29,7 @@ def find_images(source: str | Path) -> list[str]:
     source = Path(source)
     if source.is_file():
         return [str(source)]
-    if not source.is_dir():
-        raise UserError(source, found="no such file or folder", expected="images to segment", fix="check the path")
-    paths = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    paths = files_below(source)
     images = [str(path) for path in paths if file_kind(path) is not None]
     if not images:
         found = f"no image among {len(paths)} files"
@@ -60,9 +58,7 @@ def find_volume_files(
     source = Path(source)
     if source.is_file():
         return [str(source)]
-    if not source.is_dir():
-        raise UserError(source, found="no such file or folder", expected="volumes to segment", fix="check the path")
-    files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    files = files_below(source)
     volumes: list[str | list[str]] = [str(path) for path in files if path.name.lower().endswith(NIFTI_SUFFIXES)]
     if any(file_kind(path) == "dicom" for path in files):
         for study in dicom_studies(source)[0]:

@@ -73,8 +73,7 @@ def read_label(
         _check_frame_of_reference(path, frame_of_reference)
     if header.kind == "RTSTRUCT":
         return fill_contours(path, affine, shape, names, absent)
-    step = float(np.linalg.norm(np.asarray(affine)[:3, 2]))
-    label, own = read_segmentation(path, names, absent, step)
+    label, own = read_segmentation(path, names, absent)
     return on_grid(label, own, affine, shape, path.name)
 
 

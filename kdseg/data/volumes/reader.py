@@ -19,6 +19,8 @@ from kdseg.errors import UserError
 
 __all__ = ["VolumeReader"]
 
+# pixels: no network sees anything in less
+LEAST_SIDE = 4
 SETTINGS = ("description", "modality", "plane", "part", "choose", "uneven")
 
 
@@ -89,6 +91,13 @@ class VolumeReader(FileReader):
                 found=f"{array.ndim} axes ({'×'.join(map(str, array.shape))})",
                 expected="a volume, of three axes",
                 fix="save one volume a file: time points and contrasts are cases of their own",
+            )
+        if sum(size >= LEAST_SIDE for size in array.shape) < 2:
+            raise UserError(
+                img[0].name,
+                found=f"a volume of {'×'.join(map(str, array.shape))} voxels",
+                expected=f"slices of {LEAST_SIDE} or more pixels a side",
+                fix="export the image again, or leave it out",
             )
         if not np.isfinite(array).all():
             raise UserError(

@@ -1,52 +1,35 @@
-"""Frames of a DICOM file: decoded, through modality and VOI look-up tables, with the spacing in millimetres."""
+"""Frames of a DICOM file as pictures for display, with the spacing in millimetres."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdseg.data.formats.dicom.headers import check_claims, pixel_spacing
+from kdseg.data.formats.dicom.pixels import frame_values, value_limits
+from kdseg.data.formats.dicom.slice_headers import GREY
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.data.formats.slides import SLIDE_STORAGE, open_slide
 from kdseg.errors import UserError
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-__all__ = ["open_dicom", "pixel_spacing"]
-
-GREY = ("MONOCHROME1", "MONOCHROME2")
-DISPLAY_AND_SPACING = (
-    "RescaleSlope",
-    "RescaleIntercept",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "PixelSpacing",
-    "ObjectPixelSpacingInCenterOfBeam",
-    "ImagerPixelSpacing",
-    "EstimatedRadiographicMagnificationFactor",
-)
+__all__ = ["open_dicom"]
 
 
 def open_dicom(path: Path) -> FrameSource:
     """Open a single- or multi-frame DICOM file of any transfer syntax that pydicom's decoders know.
 
-    Slide microscopy is one frame, put together from its tiles (:func:`kdseg.data.formats.slides.open_slide`).
-
-    Values go through the modality LUT (or rescale) and the first VOI LUT (or window); MONOCHROME1 is inverted, so that
-    contrast-filled vessels are dark in every file; YBR becomes RGB. ``low`` and ``high`` are the ends of the stored
-    depth or of the LUT's output. Where an enhanced file has a window per frame, that of the first frame serves all.
+    Slide microscopy is one frame, put together from its tiles (:func:`kdseg.data.formats.slides.open_slide`). Grey
+    values are those for display (:func:`kdseg.data.formats.dicom.pixels.frame_values`), so that contrast-filled vessels
+    are dark in every file; YBR becomes RGB.
 
     Raises:
-        UserError: when the file holds no image, or one in a colour model that is not grey, RGB or YBR.
+        UserError: when the file holds no image, or one in a colour model that is not grey, RGB or YBR; when it is too
+            small for what its header claims.
     """
     import pydicom
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
     dataset = pydicom.dcmread(path)
-    _flatten_functional_groups(dataset)
     colour = str(dataset.get("PhotometricInterpretation", "missing"))
     if not dataset.get("PixelData") or "Rows" not in dataset:
         raise UserError(
@@ -62,23 +45,13 @@ def open_dicom(path: Path) -> FrameSource:
             expected="MONOCHROME1, MONOCHROME2, RGB or YBR",
             fix="export the image in grey",
         )
-
+    check_claims(dataset, path)
     if dataset.get("SOPClassUID") == SLIDE_STORAGE:
         return open_slide(dataset, path)
-
-    def read(index: int) -> np.ndarray:
-        values = pixel_array(dataset, index=index)
-        if colour in GREY:
-            values = apply_voi_lut(apply_modality_lut(values, dataset), dataset)
-        if colour == "MONOCHROME1":
-            # float first: low + high does not fit into the stored type
-            values = low + high - values.astype(np.float64)
-        return values.swapaxes(0, 1)
-
-    low, high = _limits(dataset)
+    low, high = value_limits(dataset)
     spacing = pixel_spacing(dataset)
     return FrameSource(
-        read=read,
+        read=lambda index: frame_values(dataset, index, display=True).swapaxes(0, 1),
         count=int(dataset.get("NumberOfFrames") or 1),
         low=low,
         high=high,
@@ -86,46 +59,3 @@ def open_dicom(path: Path) -> FrameSource:
         affine=np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0]),
         spacing_known=spacing is not None,
     )
-
-
-def pixel_spacing(dataset: Dataset) -> tuple[float, float] | None:
-    """The spacing (along a row, along a column) in mm, or None.
-
-    PixelSpacing comes first: in a projection image it is only there when somebody calibrated it in the plane of the
-    patient. ImagerPixelSpacing is measured on the detector, so it is divided by the estimated radiographic
-    magnification factor where that is given, and taken as it is otherwise (then lengths are too long, for a heart by
-    about a third).
-    """
-    for keyword in ("PixelSpacing", "ObjectPixelSpacingInCenterOfBeam", "ImagerPixelSpacing"):
-        values = [float(value) for value in np.ravel(dataset.get(keyword) or [])]
-        if len(values) != 2 or min(values) <= 0:
-            continue
-        magnification = 1.0
-        if keyword == "ImagerPixelSpacing":
-            magnification = float(dataset.get("EstimatedRadiographicMagnificationFactor") or 0) or 1.0
-        # DICOM gives the distance between rows first, which is the spacing along a column
-        return values[1] / magnification, values[0] / magnification
-    return None
-
-
-def _limits(dataset: Dataset) -> tuple[float, float]:
-    """The values of black and white after the look-up tables, as pydicom's windowing defines them."""
-    bits = int(dataset.BitsStored)
-    for sequence in ("VOILUTSequence", "ModalityLUTSequence"):
-        if dataset.get(sequence):
-            return 0.0, 2.0 ** int(dataset[sequence][0].LUTDescriptor[2]) - 1
-    low = -(2.0 ** (bits - 1)) if dataset.get("PixelRepresentation") else 0.0
-    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-    return low * slope + intercept, (low + 2.0**bits - 1) * slope + intercept
-
-
-def _flatten_functional_groups(dataset: Dataset) -> None:
-    """Bring what an enhanced file says of its first frame to the top level, and drop what is there but empty."""
-    for keyword in DISPLAY_AND_SPACING:
-        if keyword in dataset and dataset[keyword].is_empty:
-            del dataset[keyword]
-    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for macro in dataset[groups][0] if dataset.get(groups) else ():
-            for keyword in DISPLAY_AND_SPACING if macro.VR == "SQ" and macro.value else ():
-                if keyword in macro.value[0] and keyword not in dataset:
-                    dataset[keyword] = macro.value[0][keyword]

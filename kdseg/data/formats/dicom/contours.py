@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from kdseg.data.formats.dicom.geometry import LPS_TO_RAS
 from kdseg.data.formats.dicom.headers import numbers
 from kdseg.data.formats.dicom.structures import values_to_paint
+from kdseg.data.open import decoding
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,26 +49,11 @@ def fill_contours(
 
     to_index = np.linalg.inv(affine) @ LPS_TO_RAS
     label = np.zeros(tuple(shape), dtype=np.int16)
-    try:
-        with warnings.catch_warnings():
-            # pydicom's warnings quote header values, and those may name a patient
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path)
-            structures = [
-                (int(item.ROINumber), str(item.get("ROIName") or "")) for item in dataset.StructureSetROISequence
-            ]
-            painted = values_to_paint(structures, names, absent, path.name)
-            points_of = {number: _contours(dataset, number) for number, _ in painted}
-    except UserError:
-        raise
-    except Exception as error:
-        # damaged content raises whatever pydicom happens to run into
-        raise UserError(
-            path.name,
-            found=f"contours that cannot be read ({type(error).__name__}: {str(error)[:200]})",
-            expected="a whole DICOM RTSTRUCT file",
-            fix="export the structure set again",
-        ) from error
+    with decoding(path.name, "contours that cannot be read", "a whole DICOM RTSTRUCT file"):
+        dataset = pydicom.dcmread(path)
+        structures = [(int(item.ROINumber), str(item.get("ROIName") or "")) for item in dataset.StructureSetROISequence]
+        painted = values_to_paint(structures, names, absent, path.name)
+        points_of = {number: _contours(dataset, number) for number, _ in painted}
     for number, value in painted:
         contours = [points @ to_index[:3, :3].T + to_index[:3, 3] for points in points_of[number]]
         planes = _planes(contours, dict(structures)[number], path.name)

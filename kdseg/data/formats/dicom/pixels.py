@@ -1,82 +1,106 @@
-"""The values of a stack of frames, and their resampling to an even, straight grid."""
+"""Pixels of DICOM frames: decoded, through the look-up tables, one frame or a stack; a stack resampled to a grid."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdseg.data.formats.dicom.geometry import Geometry, canvas, sideways_shifts
-from kdseg.data.formats.dicom.headers import frame_elements
-from kdseg.data.formats.dicom.slice_headers import Frame
-from kdseg.errors import UserError
+from kdseg.data.formats.dicom.headers import check_claims, frame_elements
+from kdseg.data.formats.dicom.slice_headers import GREY, Frame
+from kdseg.data.open import decoding
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["read_values", "resample"]
+__all__ = ["frame_values", "read_values", "resample", "value_limits"]
 
 # their values are physical units, which a display in reverse does not change
 MEASURED = ("CT", "PT")
+RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}
+WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
+TABLES = ("ModalityLUTSequence", "VOILUTSequence")
+
+
+def frame_values(dataset: Dataset, index: int, display: bool = False) -> np.ndarray:
+    """Frame ``index`` of a file ``(rows, columns)``, or with colours ``(rows, columns, 3)``, in DICOM's order.
+
+    Grey values go through the frame's rescale slope and intercept, or the modality LUT. MONOCHROME1, where small values
+    are white, is inverted, so that it looks like other pictures; except for CT and PET, whose values are units.
+
+    Args:
+        dataset: the whole file.
+        index: from 0.
+        display: through the first VOI LUT or window as well; of an enhanced file that of the first frame, so that
+            frames stay comparable.
+    """
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+
+    values = pixel_array(dataset, index=index)
+    if dataset.PhotometricInterpretation not in GREY:
+        return values
+    tables = _tables(dataset, 0 if display else index)
+    values = apply_modality_lut(values, tables)
+    if display:
+        values = apply_voi_lut(values, tables)
+    if dataset.PhotometricInterpretation == "MONOCHROME1" and dataset.get("Modality") not in MEASURED:
+        # float first: low + high does not fit into the stored type
+        values = sum(value_limits(dataset, display)) - values.astype(np.float64)
+    return values
+
+
+def value_limits(dataset: Dataset, display: bool = True) -> tuple[float, float]:
+    """The values of black and white after the look-up tables, as pydicom's windowing defines them."""
+    tables = _tables(dataset, 0)
+    for sequence in TABLES[::-1] if display else TABLES[:1]:
+        if tables.get(sequence):
+            return 0.0, 2.0 ** int(tables[sequence][0].LUTDescriptor[2]) - 1
+    bits = int(dataset.BitsStored)
+    low = -(2.0 ** (bits - 1)) if dataset.get("PixelRepresentation") else 0.0
+    slope, intercept = (float(tables.get(keyword, usual)) for keyword, usual in RESCALE.items())
+    return low * slope + intercept, (low + 2.0**bits - 1) * slope + intercept
+
+
+def _tables(dataset: Dataset, index: int) -> Dataset:
+    """What pydicom looks for in a classic file to transform values, of one frame of any file."""
+    from pydicom import Dataset
+
+    tables = Dataset()
+    # the byte order of look-up tables
+    tables.file_meta = dataset.file_meta
+    for keyword in ("PhotometricInterpretation", "BitsStored", "PixelRepresentation", *TABLES):
+        if dataset.get(keyword) is not None:
+            setattr(tables, keyword, dataset.get(keyword))
+    elements: dict[str, Any] = frame_elements(dataset, index, [*RESCALE, *WINDOW])
+    if elements.keys() & RESCALE.keys():
+        elements = RESCALE | elements
+    for keyword, value in elements.items():
+        setattr(tables, keyword, value)
+    return tables
 
 
 def read_values(frames: Sequence[Frame]) -> np.ndarray:
-    """The frames as float32 ``(W, H, D)``, after each one's own rescale slope and intercept or modality LUT.
-
-    MONOCHROME1, where small values are white, is inverted within the stored depth, so that it looks like other
-    pictures; except for CT and PET, whose values are units.
+    """The frames of a stack as float32 ``(W, H, D)``, each as :func:`frame_values` gives it.
 
     Raises:
         UserError: when pixels are missing, truncated or cannot be decoded.
     """
+    import pydicom
+
     # in the files' order, and turned at the end: a view, where writing slice after slice across memory is slow
     volume = np.empty((len(frames), *frames[0].shape[::-1]), dtype=np.float32)
     opened: dict[Path, Dataset] = {}
     for place, frame in enumerate(frames):
-        try:
-            with warnings.catch_warnings():
-                # pydicom's warnings quote header values, and those may name a patient
-                warnings.simplefilter("ignore")
-                if frame.path not in opened:
-                    # of classic files only one is needed at a time
-                    opened = {frame.path: _open(frame.path)}
-                values = _values(opened[frame.path], frame.index)
-        except Exception as error:
-            # damaged content raises whatever the decoder happens to run into
-            reason = str(error).replace(str(frame.path), frame.path.name).split("\n")[0][:200]
-            raise UserError(
-                frame.path.name,
-                found=f"pixels that cannot be decoded ({type(error).__name__}: {reason})",
-                expected="a whole picture",
-                fix="copy or export the file again; it may be truncated or damaged",
-            ) from error
-        volume[place] = values
+        with decoding(frame.path.name, "pixels that cannot be decoded", "a whole picture"):
+            if frame.path not in opened:
+                # of classic files only one is needed at a time
+                opened = {frame.path: pydicom.dcmread(frame.path)}
+                check_claims(opened[frame.path], frame.path)
+            volume[place] = frame_values(opened[frame.path], frame.index)
     return volume.T
-
-
-def _open(path: Path) -> Dataset:
-    import pydicom
-
-    return pydicom.dcmread(path)
-
-
-def _values(dataset: Dataset, index: int) -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut, pixel_array
-
-    values = pixel_array(dataset, index=index)
-    if dataset.PhotometricInterpretation == "MONOCHROME1" and dataset.Modality not in MEASURED:
-        low = -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
-        values = 2 * low + 2**dataset.BitsStored - 1 - values.astype(np.int64)
-    if "ModalityLUTSequence" in dataset:
-        return apply_modality_lut(values, dataset)
-    elements = frame_elements(dataset, index)
-    # some writers leave the elements there without a value
-    slope, intercept = elements.get("RescaleSlope"), elements.get("RescaleIntercept")
-    slope, intercept = 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
-    return values if (slope, intercept) == (1.0, 0.0) else values * slope + intercept
 
 
 def resample(volume: np.ndarray, frames: Sequence[Frame], geometry: Geometry) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdseg.data.formats.dicom.headers import GROUPS, frame_elements, numbers, open_header
+from kdseg.data.formats.dicom.headers import GROUPS, check_claims, frame_elements, numbers, open_header
+from kdseg.data.open import decoding
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["FRAME_KEYWORDS", "Frame", "read_frames"]
+__all__ = ["FRAME_KEYWORDS", "GREY", "Frame", "read_frames"]
 
 # what tells apart frames that lie at one position, in the order in which it is asked; the keywords of classic and of
 # enhanced files stand for the same thing
@@ -40,13 +40,13 @@ GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 DESCRIPTION = ("PatientID", "Modality", "SeriesDescription", "ImageType", "Rows", "Columns", "NumberOfFrames")
 PIXELS = ("PhotometricInterpretation", "SamplesPerPixel")
+FRAME_ELEMENTS = (*GEOMETRY, *(keyword for keywords in DISTINCTIONS.values() for keyword in keywords))
 FRAME_KEYWORDS = (
     *IDENTITY,
     *DESCRIPTION,
     *PIXELS,
-    *GEOMETRY,
     *GROUPS,
-    *(keyword for keywords in DISTINCTIONS.values() for keyword in keywords),
+    *FRAME_ELEMENTS,
 )
 # how far the lengths of the direction cosines and their scalar product may be off
 COSINE_TOLERANCE = 1e-2
@@ -107,31 +107,25 @@ def read_frames(path: Path, header: Dataset | None = None) -> list[Frame]:
         header: its ``FRAME_KEYWORDS``, where that is read already.
 
     Raises:
-        UserError: when the file is no DICOM file, or has no image.
+        UserError: when the file is no DICOM file, has no image, or claims more frames than it can hold.
     """
     dataset = open_header(path, FRAME_KEYWORDS) if header is None else header
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            if "Rows" not in dataset:
-                raise UserError(
-                    path.name,
-                    found=f"a DICOM file without an image (modality {dataset.get('Modality') or 'not given'})",
-                    expected="a picture",
-                    fix="leave this file out",
-                )
-            return [_frame(path, dataset, index) for index in range(int(dataset.get("NumberOfFrames") or 1))]
-        except (TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+    with decoding(path.name, "a header that cannot be read", "numbers and sequences as the standard has them"):
+        if "Rows" not in dataset:
             raise UserError(
                 path.name,
-                found=f"a header that cannot be understood ({type(error).__name__})",
-                expected="numbers and sequences as the standard has them",
-                fix="export the file again",
-            ) from error
+                found=f"a DICOM file without an image (modality {dataset.get('Modality') or 'not given'})",
+                expected="a picture",
+                fix="leave this file out",
+            )
+        count = int(dataset.get("NumberOfFrames") or 1)
+        if count > 1:
+            check_claims(dataset, path)
+        return [_frame(path, dataset, index) for index in range(count)]
 
 
 def _frame(path: Path, dataset: Dataset, index: int) -> Frame:
-    elements = frame_elements(dataset, index)
+    elements = frame_elements(dataset, index, FRAME_ELEMENTS)
     position = numbers(elements.get("ImagePositionPatient"), 3)
     cosines = numbers(elements.get("ImageOrientationPatient"), 6)
     spacing = numbers(elements.get("PixelSpacing"), 2)
@@ -195,5 +189,5 @@ def _thickness(elements: Mapping[str, Any]) -> float | None:
 
 
 def _text(elements: Mapping[str, Any], keywords: Iterable[str]) -> str:
-    value = next((elements[keyword] for keyword in keywords if elements.get(keyword) not in (None, "")), "")
+    value = next((elements[keyword] for keyword in keywords if keyword in elements), "")
     return str(value) if isinstance(value, str) or not isinstance(value, Iterable) else "/".join(map(str, value))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from kdseg.errors import UserError, suggestion
 
-__all__ = ["ABSENT", "values_to_paint"]
+__all__ = ["ABSENT", "plain_name", "values_to_paint"]
 
 ABSENT = ("refuse", "empty")
 
@@ -18,8 +19,8 @@ def values_to_paint(
 
     Args:
         structures: number and name of each that the file has.
-        names: name to value, in the order of painting; several names may stand for one value. Capitals and blanks
-            around do not matter. None: every structure, its number as value.
+        names: name to value, in the order of painting; several names may stand for one value. Capitals, underscores
+            and the order of words do not matter. None: every structure, its number as value.
         absent: "refuse" a value none of whose names is in the file, or leave it "empty".
         where: the file's name, for messages.
 
@@ -38,7 +39,7 @@ def values_to_paint(
         (number, value)
         for wanted, value in names.items()
         for number, name in structures
-        if _plain(name) == _plain(wanted)
+        if plain_name(name) == plain_name(wanted)
     ]
     missing = [value for value in dict.fromkeys(names.values()) if value not in {value for _, value in painted}]
     if missing and absent == "refuse":
@@ -55,5 +56,11 @@ def values_to_paint(
     return painted
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().split())
+def plain_name(name: str) -> str:
+    """A name without what people write differently: capitals, underscores for blanks, the order of the words.
+
+    Example:
+        >>> plain_name("right_kidney") == plain_name("Kidney Right")
+        True
+    """
+    return " ".join(sorted(re.split(r"[\W_]+", name.casefold().strip(" _"))))

@@ -11,7 +11,7 @@ from kdseg.data.formats.dicom.label_header import LABEL_MODALITIES, DicomLabels,
 from kdseg.data.formats.dicom.series import DicomSeries, series_of
 from kdseg.data.formats.dicom.slice_headers import FRAME_KEYWORDS, Frame, read_frames
 from kdseg.data.formats.dicom.stacks import split_into_stacks
-from kdseg.data.open import file_kind
+from kdseg.data.open import file_kind, files_below
 from kdseg.errors import UserError
 
 __all__ = ["DicomStudy", "dicom_series", "dicom_studies"]
@@ -98,9 +98,7 @@ def dicom_series(source: str | Path | Sequence[str | Path]) -> list[DicomSeries]
 
 
 def _dicom_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(folder, found="no such folder", expected="a folder of DICOM files", fix="check the path")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    paths = files_below(folder)
     files = [path for path in paths if file_kind(path) == "dicom"]
     if not files:
         found = f"no DICOM file among {len(paths)} files"
