@@ -24,6 +24,7 @@ from kdseg.errors import UserError, user_error_in
 from kdseg.task import open_trained, read_task
 from tests.bundles.processes import run_in_two_processes, run_without_kdseg
 from tests.bundles.tiny_bundles import BUNDLES, TinyBundle, for_monai
+from tests.tasks import TEACHER
 
 COMPOSITIONS = [
     ["train"],
@@ -154,7 +155,7 @@ def test_a_trained_folder_has_all_that_belongs_to_the_network(bundle: TinyBundle
     for key, value in bundle.task.items():
         first, _, rest = key.partition("#")
         assert (getattr(task, first)[rest] if rest else getattr(task, first)) == value
-    assert read_task(work / "teacher").network == {"name": "tiny_unet_teacher", "base_channels": 3}
+    assert read_task(work / "teacher").network == TEACHER
 
 
 def test_a_killed_training_goes_on_bit_for_bit(bundle: TinyBundle, work: Path) -> None:
