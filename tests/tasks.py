@@ -10,6 +10,9 @@ from torch import nn
 
 from kdseg.task import HISTORY_FILE, Task, network, write_json
 
+TEACHER = {"name": "tiny_unet_teacher", "base_channels": 3}
+"""A network that has all usual taps."""
+
 
 def tiny_task(**values: Any) -> Task:
     """One class in grey pictures, normalised; the student is a network of two channels."""

@@ -6,56 +6,19 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from kdseg.errors import UserError, suggestion
+from kdseg.errors import UserError
 
-__all__ = ["add_arguments", "run", "task_settings"]
+__all__ = ["add_arguments", "run"]
 
 # problems of one kind that are printed one by one
 SHOWN = 3
-TASKS: dict[str, dict[str, Any]] = {
-    "coronary_angiogram": {
-        "description": "vessels in X-ray coronary angiograms",
-        "kind": "picture",
-        "classes": ["vessel"],
-        "refuse": ["empty label", "label that covers most of the image"],
-    },
-    "gastric_pathology": {
-        "description": "tumour in stained sections of the stomach",
-        "kind": "picture",
-        "classes": ["tumour"],
-        "frame": 0,
-    },
-    "prostate_mri": {
-        "description": "prostate in T2 MRI of several sites",
-        "kind": "volume",
-        "layout": "prostate",
-        "classes": ["prostate"],
-        "modality": ["MR"],
-        "series": "t2",
-        "plane": "axial",
-    },
-    "synapse_multiorgan": {
-        "description": "organs in abdominal CT",
-        "kind": "volume",
-        "layout": "synapse",
-        "classes": ["aorta", "gallbladder", "left_kidney", "right_kidney", "liver", "pancreas", "spleen", "stomach"],
-        "modality": ["CT"],
-        "plane": "axial",
-    },
-}
-
-
-def task_settings(name: str) -> dict[str, Any]:
-    """What is particular to the data of a task, as arguments of :func:`kdseg.data.prepare.prepare`."""
-    if name not in TASKS:
-        raise UserError("task", found=f"'{name}'", expected=f"one of {', '.join(TASKS)}", fix=suggestion(name, TASKS))
-    return {"task": name, **TASKS[name]}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", help="what the images are, for example coronary_angiogram")
+    parser.add_argument(
+        "task", help="a bundle: the name of one that comes with kdseg, or the folder of one (kdseg new)"
+    )
     parser.add_argument(
         "source", metavar="SRC", help="the folder of images and masks, or a table (docs/data.md tells the layouts)"
     )
@@ -73,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="parts of the patients (default 0.6 0.2 0.2); 0 0 1 for a set that is only tested on",
     )
     parser.add_argument("--frame", help="of a cine: best (default), or a number from 0")
-    parser.add_argument("--level", type=int, default=0, help="of whole-slide files; 0 is full resolution")
+    parser.add_argument("--level", type=int, help="of whole-slide files; 0 is full resolution")
     parser.add_argument("--mask-suffix", metavar="_END", help="what a mask's name has more than its image's: _anno")
     parser.add_argument(
         "--label-names", nargs="+", metavar="VALUE=NAME", help="names of the values in the masks: 1=liver 2=tumour"
@@ -94,10 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: all cases are in the list; 1: some were left out, and are named."""
+    from kdseg.configuration import task_folder
     from kdseg.data.prepare import prepare
+    from kdseg.task import read_task
 
-    settings = task_settings(arguments.task)
-    given = {name: getattr(arguments, name) for name in ("classes", "layout") if getattr(arguments, name)}
+    settings = read_task(task_folder(arguments.task)).data
+    given = {name: getattr(arguments, name) for name in ("classes", "layout", "level") if getattr(arguments, name)}
     if arguments.frame is not None:
         given["frame"] = int(arguments.frame) if arguments.frame.isdigit() else arguments.frame
     result = prepare(
@@ -107,7 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         folds=arguments.folds,
         fractions=arguments.fractions,
-        level=arguments.level,
         mask_suffix=arguments.mask_suffix,
         label_names=_names(arguments.label_names or ()),
         merge=arguments.merge,

@@ -21,7 +21,7 @@ from kdseg.files import whole_file
 from kdseg.networks import count_macs, count_parameters
 from kdseg.pictures.overlay import OverlayRow, overlay_picture
 from kdseg.report.table import text_table
-from kdseg.task import open_trained
+from kdseg.task import open_trained, read_task
 
 __all__ = ["Demo"]
 
@@ -102,9 +102,7 @@ class Demo:
         if not source.is_dir():
             write_phantom_set(source, count=self.images, size=self.size, seed=self.seed)
         self.say("2/6  data list: split by patient, every case checked")
-        classes = ["vessel"]
-        out = self.out / "list.json"
-        prepare(source, out, task="coronary_angiogram", kind="picture", classes=classes, seed=self.seed)
+        prepare(source, self.out / "list.json", **read_task(bundle_folder("coronary_angiogram")).data, seed=self.seed)
 
     def _settings(self, arm: str) -> dict[str, Any]:
         settings = {

@@ -19,7 +19,6 @@ from kdseg.errors import UserError
 from kdseg.task import (
     image_transforms,
     inferer,
-    memory_format,
     open_trained,
     postprocessing,
     prediction_transforms,
@@ -53,9 +52,7 @@ class Student:
         self.task = trained.task.changed(changes or {})
         self.history = trained.history
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        network = trained.network().to(self.device)
-        scripted = isinstance(network, torch.jit.ScriptModule)
-        self.network = network if scripted else network.to(memory_format=memory_format(self.task))
+        self.network = trained.network().to(self.device)
         self.prepare = prediction_transforms(self.task)
         self._inferer = inferer(self.task)
 

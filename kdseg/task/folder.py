@@ -15,7 +15,7 @@ from torch import nn
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.networks.weights import load_weights
-from kdseg.task.inference import network
+from kdseg.task.inference import memory_format, network
 from kdseg.task.monai_only import bundle_metadata, inference_config
 from kdseg.task.task import TASK_FILE, Task, read_task
 
@@ -59,7 +59,7 @@ class TrainedFolder:
         return read_history(self.path)
 
     def network(self) -> nn.Module:
-        """The network with its weights, in eval mode, on the CPU.
+        """The network with its weights, in eval mode, on the CPU, in the memory format that it was trained in.
 
         Raises:
             UserError: when the network cannot be imported, or the weights do not fit it.
@@ -70,7 +70,8 @@ class TrainedFolder:
             except (RuntimeError, ValueError) as error:
                 found, fix = "a TorchScript file that cannot be loaded", "export it again"
                 raise UserError(self.weights, found=found, expected="a network", fix=fix) from error
-        return load_weights(network(self.task), self.weights).eval()
+        made = load_weights(network(self.task), self.weights).eval()
+        return made.to(memory_format=memory_format(self.task))  # type: ignore[call-overload]
 
 
 def open_trained(path: str | Path) -> TrainedFolder:

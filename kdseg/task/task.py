@@ -69,6 +69,8 @@ class Task:
         divisible: the sides of what the network sees are multiples of this number; whole pictures are padded to it.
         largest_component: keep the largest connected part of every class.
         metrics: what an evaluation measures.
+        refuse: kinds of finding (docs/check.md) for which ``kdseg prepare`` leaves a case out, though they are warnings
+            elsewhere.
     """
 
     name: str = _entry(type="string", pattern=r"^[A-Za-z0-9][\w.-]*$")
@@ -100,6 +102,7 @@ class Task:
     divisible: int = _entry(16, type="integer", minimum=1)
     largest_component: bool = _entry(False, type="boolean")
     metrics: Sequence[str] = _entry(("dice",), **_words(minItems=1))
+    refuse: Sequence[str] = _entry((), **_words())
 
     @property
     def in_channels(self) -> int:
@@ -125,6 +128,13 @@ class Task:
     def input_shape(self) -> tuple[int, ...]:
         """``(1, C, W, H[, D])`` of an input as the network usually sees it; 256² for whole pictures."""
         return (1, self.in_channels, *(self.patch_size or (256, 256)))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What :func:`kdseg.data.prepare.prepare` wants to know of the task."""
+        names = ("description", "kind", "layout", "classes", "frame", "level", "modality", "series", "plane", "refuse")
+        values = {name: getattr(self, name) for name in names}
+        return {"task": self.name, **values, "frame": "best" if self.frame == "all" else self.frame}
 
     def changed(self, changes: Mapping[str, Any]) -> Task:
         """With other values; those of "network" join the present ones unless they name another network.

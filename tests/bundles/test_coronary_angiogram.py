@@ -18,7 +18,6 @@ from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, verify_metada
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.phantom import write_phantom_set
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, user_error_in
 from kdseg.phantom import write_phantom_set

@@ -17,7 +17,6 @@ from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, run, verify_m
 from PIL import Image
 
 from kdseg.configuration import bundle_folder, run_bundle
-from kdseg.phantom import make_field, write_pathology_set
 from kdseg.networks import FANet, MobileUNet
 from kdseg.phantom import make_field, write_pathology_set
 from tests.bundles.processes import run_in_two_processes

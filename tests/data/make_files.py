@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kdseg.cli.prepare import task_settings
+from kdseg.configuration import bundle_folder
 from kdseg.data import load_datalist
 from kdseg.data.prepare import Preparation, prepare
+from kdseg.task import read_task
 
 TASK = "coronary_angiogram"
 
@@ -76,7 +77,7 @@ def write_dicom(path: Path, frames: np.ndarray, bits: int = 8, compress: Any = N
 
 
 def prepare_task(task: str, source: Path, out: Path, **settings: Any) -> Preparation:
-    return prepare(source, out, **task_settings(task) | settings)
+    return prepare(source, out, **read_task(bundle_folder(task)).data | settings)
 
 
 def prepared(source: Path, **settings):

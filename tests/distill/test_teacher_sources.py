@@ -20,15 +20,14 @@ from kdseg.errors import UserError
 from kdseg.networks import UNet
 from kdseg.task import Task, prediction_transforms, validation_transforms
 from tests.distill.contract import SmallNet
-from tests.tasks import tiny_task, trained_folder
+from tests.tasks import TEACHER, tiny_task, trained_folder
 
 NETWORK = {"_target_": "kdseg.networks.UNet", "in_channels": 3, "out_channels": "@classes", "base_channels": 2}
 IMAGE = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 STUDENT = tiny_task()
-SPEC = {"name": "unet", "base_channels": 3}
 
 
-def load_teacher(source: Any, task: Task = STUDENT, network: Any = SPEC, **settings: Any) -> Teacher:
+def load_teacher(source: Any, task: Task = STUDENT, network: Any = TEACHER, **settings: Any) -> Teacher:
     return load(source, task, network, **settings)
 
 
@@ -66,12 +65,12 @@ def test_weights_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="its network too"):
         load_teacher(path, network=None)
     with pytest.raises(UserError, match="other shape"):
-        load_teacher(path, network={**SPEC, "base_channels": 5})
+        load_teacher(path, network={**TEACHER, "base_channels": 5})
 
 
 @pytest.mark.parametrize("source", [".", "model.pt"])
 def test_a_trained_folder_brings_its_own_network(tmp_path: Path, source: str) -> None:
-    network = trained_folder(tmp_path, tiny_task(network=SPEC))
+    network = trained_folder(tmp_path, tiny_task(network=TEACHER))
     # whatever the configuration says of weights alone
     teacher = load_teacher(tmp_path / source, network={"name": "enet"})
     teacher.record(["enc1", "dec1"])
@@ -82,7 +81,7 @@ def test_a_trained_folder_brings_its_own_network(tmp_path: Path, source: str) ->
 
 def test_a_trained_folder_gets_its_own_scaling_channels_and_dimensions(tmp_path: Path) -> None:
     volume = tiny_task(kind="volume", patch_size=[16, 16], z_score=False, window=[-100, 100])
-    teacher_task = volume.changed({"window": [-50, 150], "neighbours": 3, "network": SPEC})
+    teacher_task = volume.changed({"window": [-50, 150], "neighbours": 3, "network": TEACHER})
     network = trained_folder(tmp_path, teacher_task)
     student = volume.changed({"window": [-200, 200], "neighbours": 5})
     values = 300 * torch.rand(1, 5, 16, 16, generator=torch.Generator().manual_seed(0)) - 150
@@ -96,7 +95,7 @@ def test_a_trained_folder_gets_its_own_scaling_channels_and_dimensions(tmp_path:
 
 
 def test_a_trained_folder_with_other_preprocessing_is_refused(tmp_path: Path) -> None:
-    trained_folder(tmp_path, tiny_task(network=SPEC, clahe=True))
+    trained_folder(tmp_path, tiny_task(network=TEACHER, clahe=True))
     with pytest.raises(UserError, match="ContrastLimited"):
         load_teacher(tmp_path, preprocessing=prediction_transforms(STUDENT))
 
@@ -104,7 +103,7 @@ def test_a_trained_folder_with_other_preprocessing_is_refused(tmp_path: Path) ->
 def test_a_teacher_of_the_same_task_sees_what_the_student_sees(tmp_path: Path) -> None:
     """What the configuration gives is the transforms of validation, label and all."""
     (tmp_path / "list.json").write_text(json.dumps({"labels": {"0": "background", "1": "thing"}, "training": []}))
-    trained_folder(tmp_path / "teacher", STUDENT.changed({"network": SPEC}))
+    trained_folder(tmp_path / "teacher", STUDENT.changed({"network": TEACHER}))
     known = Compose(validation_transforms(STUDENT, tmp_path / "list.json"))
     assert not load_teacher(tmp_path / "teacher", preprocessing=known).conversion.scales  # type: ignore[union-attr]
 
@@ -185,7 +184,7 @@ def test_missing_and_repeated_files_are_refused(tmp_path: Path) -> None:
 
 def test_the_score_is_measured_through_the_class_map(tmp_path: Path) -> None:
     """The evaluator calls the teacher like a network: it must get the student's classes, and the distiller too."""
-    teacher_task = tiny_task(head="softmax", classes=["a", "b", "c"], network=SPEC)
+    teacher_task = tiny_task(head="softmax", classes=["a", "b", "c"], network=TEACHER)
     network = trained_folder(tmp_path, teacher_task)
     class_map = {"0": 0, "1": 1, "2": 1, "3": 0}
     teacher = load_teacher(tmp_path, tiny_task(head="softmax"), class_map=class_map)
@@ -198,7 +197,7 @@ def test_the_score_is_measured_through_the_class_map(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_head_needs_a_class_map(tmp_path: Path) -> None:
-    network = trained_folder(tmp_path, tiny_task(head="softmax", network=SPEC))
+    network = trained_folder(tmp_path, tiny_task(head="softmax", network=TEACHER))
     with pytest.raises(UserError, match="class_map"):
         load_teacher(tmp_path, teacher_head="softmax")
     teacher = load_teacher(tmp_path, teacher_head="softmax", class_map={"1": 0})
@@ -222,7 +221,7 @@ def datalist(tmp_path: Path) -> Path:
 
 def trained_on(folder: Path, datalist: Path, *cases: int) -> Path:
     records = [{"image": str(datalist.parent / f"{number}.png")} for number in cases]
-    trained_folder(folder, tiny_task(network=SPEC), images_sha256=image_hashes(records))
+    trained_folder(folder, tiny_task(network=TEACHER), images_sha256=image_hashes(records))
     return folder
 
 
@@ -254,7 +253,7 @@ def test_without_a_record_one_warning_tells_so(
 
 
 def test_an_unreadable_record_is_refused(tmp_path: Path, datalist: Path) -> None:
-    trained_folder(tmp_path / "out", tiny_task(network=SPEC))
+    trained_folder(tmp_path / "out", tiny_task(network=TEACHER))
     (tmp_path / "out" / "history.json").write_text("[]")
     with pytest.raises(UserError, match="no readable record"):
         load_teacher(tmp_path / "out", held_out=held_out_cases(datalist))
