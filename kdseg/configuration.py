@@ -143,6 +143,8 @@ def _workflow_class() -> type[ConfigWorkflow]:
         """
 
         def initialize(self) -> Any:
+            # under MONAI's command nobody else tells a wrong setting in one message
+            explain_uncaught()
             content = dict(self.parser.get())
             check_keys(content)
             self.parser["configuration"] = Configuration(content)

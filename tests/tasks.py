@@ -10,7 +10,7 @@ from torch import nn
 
 from kdseg.task import HISTORY_FILE, Task, network, write_json
 
-TEACHER = {"name": "tiny_unet_teacher", "base_channels": 3}
+TEACHER = {"name": "unet", "base_channels": 3}
 """A network that has all usual taps."""
 
 

@@ -70,17 +70,6 @@ class TinyBundle:
         assert result.problems == []
         return datalist
 
-    def teacher(self) -> dict[str, Any]:
-        """A small network in the teacher's place, which has all taps."""
-        return {
-            "teacher_def": {
-                "_target_": "kdseg.networks.UNet",
-                "in_channels": "@in_channels",
-                "out_channels": "@out_channels",
-                "base_channels": 3,
-            }
-        }
-
     def settings(self, work: Path, output: str, form: str = "", **changes: Any) -> dict[str, Any]:
         """For ``run_bundle``: those of the task by its own names."""
         places = {"datalist": str(work / f"{form or self.forms[0]}.json"), "output_dir": str(work / output)}
