@@ -146,7 +146,7 @@ def _workflow_class() -> type[ConfigWorkflow]:
             # under MONAI's command nobody else tells a wrong setting in one message
             explain_uncaught()
             content = dict(self.parser.get())
-            check_keys(content)
+            check_keys(content, [entry.name for entry in dataclasses.fields(Task)])
             self.parser["configuration"] = Configuration(content)
             return super().initialize()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -78,7 +78,7 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def check_keys(config: Mapping[str, Any]) -> None:
+def check_keys(config: Mapping[str, Any], also: Iterable[str] = ()) -> None:
     """Refuse settings that would not do what they say.
 
     Those are top-level keys that nothing in the configuration refers to (a mistyped ``--epoch`` would change nothing),
@@ -86,6 +86,7 @@ def check_keys(config: Mapping[str, Any]) -> None:
 
     Args:
         config: the merged configuration.
+        also: names that may have been meant besides the configuration's own.
 
     Raises:
         UserError: for the first such key, with the near name, or the first such value.
@@ -107,7 +108,7 @@ def check_keys(config: Mapping[str, Any]) -> None:
         if key not in used and key not in _KNOWN and not is_definition:
             known = sorted(used & set(config))
             expected = f"one of {', '.join(known)}"
-            near = suggestion(key, known)
+            near = suggestion(key, [*known, *also])
             # the list of all of them is long enough once
             fix = near if near.startswith("did you mean") else "leave it out, or see what the bundle's files refer to"
             raise UserError(key, found="a setting that nothing uses", expected=expected, fix=fix)

@@ -18,7 +18,6 @@ from tests.data.make_files import prepare_task
 
 def composed(bundle: str, path: Path) -> ConfigWorkflow:
     workflow = compose_bundle(bundle_folder(bundle), ["train"], {"datalist": str(path)}, own_logging=False)
-    workflow.initialize()
     return workflow
 
 

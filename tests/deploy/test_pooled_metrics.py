@@ -33,7 +33,7 @@ def test_whole_set(tmp_path: Path) -> None:
         cases.append({"image": f"{number}.png", "label": f"{number}_mask.png", "case": str(number), "patient": number})
     labels = {"0": "background", "1": "thing"}
     save_datalist({"labels": labels, "root": ".", "training": [], "test": cases}, tmp_path / "list.json")
-    network = {"name": "tiny_unet_student"}
+    network = {"name": "thin_unet"}
     task = Task("bright", "picture", ["thing"], network, metrics=["dice", "accuracy", "mean_iou"])
     run_evaluation(task, Bright(), evaluation_data(task, tmp_path / "list.json"), tmp_path / "out")
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from monai.bundle import ConfigParser
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import MeanDice, StatsHandler, ValidationHandler, from_engine
 
@@ -161,22 +160,16 @@ def test_artifacts_are_stored_after_the_other_handlers(output_dir: Path, caplog:
     assert "absent.png" in caplog.text
 
 
-def test_the_bundle_configuration_is_stored_merged_and_without_private_parts(output_dir: Path) -> None:
-    parser = ConfigParser({"seed": 1, "out": str(output_dir), "lr": 0.1, "rate": "@lr"})
-    parser.read_meta({"name": "angiogram", "version": "0.1.0"})
-    parser.update({"lr": 0.5, "data": [{"image": "MEIER.dcm"}]})
-    parser["tracking"] = {
-        "_target_": "kdseg.handlers.tracking.Tracking",
-        "output_dir": "@out",
-        "role": "student_alone",
-        "parameters": {"seed": "@seed", "rate": "@rate", "long": "x" * 501, "network": {"channels": [8, 16]}},
-    }
-    train(parser.get_parsed_content("tracking"))
+def test_the_configuration_is_stored_without_private_parts(output_dir: Path) -> None:
+    config = {"lr": 0.5, "rate": "@lr", "out": str(output_dir), "data": [{"image": "MEIER.dcm"}]}
+    parameters = {"seed": 1, "rate": 0.5, "long": "x" * 501, "network": {"channels": [8, 16]}}
+    metadata = {"name": "angiogram", "version": "0.1.0"}
+    train(Tracking(output_dir, "student_alone", parameters=parameters, config={**config, "_meta_": metadata}))
     store = client(output_dir.parent)
     (run,) = runs(store)
-    config = json.loads(artifact(store, run, "config.json"))
-    assert (config["lr"], config["rate"], config["out"], config["data"]) == (0.5, "@lr", "…/student", "1 cases")
-    assert json.loads(artifact(store, run, "metadata.json")) == {"name": "angiogram", "version": "0.1.0"}
+    stored = json.loads(artifact(store, run, "config.json"))
+    assert stored == {"lr": 0.5, "rate": "@lr", "out": "…/student", "data": "1 cases"}
+    assert json.loads(artifact(store, run, "metadata.json")) == metadata
     assert run.data.params["rate"] == "0.5"
     assert run.data.params["network.channels"] == "[8, 16]"
     assert "long" not in run.data.params
