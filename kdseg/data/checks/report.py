@@ -118,7 +118,7 @@ def check_datalist(path: str | Path, out: str | Path | None = None, progress: bo
     findings += set_findings(cases)
     checks = content.get("checks")
     asked = {name: checks.get(name) or () for name in ("accept", "refuse")} if isinstance(checks, dict) else {}
-    findings = regraded(findings, **asked)
+    findings = regraded(findings, len(cases), **asked)
     sheets = []
     if out is not None:
         from kdseg.data.checks.sheet import write_sheets
