@@ -37,18 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(summary))
         return 0
-    from kdseg.report.table import text_table
+    from tabulate import tabulate
 
-    rows = [
-        [name, _rounded(entry["mean"]), _rounded(entry["sd"]), entry["count"]]
-        for name, entry in summary["metrics"].items()
-    ]
-    print(text_table(rows, ["metric", "mean", "sd", "cases"]))
+    rows = [[name, entry["mean"], entry["sd"], entry["count"]] for name, entry in summary["metrics"].items()]
+    print(tabulate(rows, ["metric", "mean", "sd", "cases"], floatfmt=".4f", missingval="-"))
     if summary["whole_set"]:
         print("whole set: " + ", ".join(f"{name} {value:.4f}" for name, value in summary["whole_set"].items()))
     print(f"each case: {folder}/cases.csv")
     return 0
-
-
-def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

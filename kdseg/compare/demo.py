@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from tabulate import tabulate
 from torch import nn
 
 from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.files import whole_file
-from kdseg.report.table import text_table
 
 __all__ = ["Demo"]
 
@@ -182,4 +182,5 @@ def _table(arms: Mapping[str, Mapping[str, Any]], method: str) -> str:
         ]
         for arm, values in arms.items()
     ]
-    return text_table(rows, ["network", "parameters", "GMAC", "ms per image", "Dice", "clDice"])
+    headers = ["network", "parameters", "GMAC", "ms per image", "Dice", "clDice"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * 5])

@@ -23,7 +23,8 @@ class CaseOverlays:
     """Ignite handler for a MONAI evaluator: writes ``overlays.png``, a row a case, from the best to the worst Dice.
 
     Reads ``image``, ``label`` and ``pred`` (hard masks) of the output. What is given to a wrong class counts as missed.
-    Of a volume the axial slice with most foreground is shown, and its Dice; the order is by the Dice of the volume.
+    Of a volume the axial slice with most foreground is shown, and the Dice of this slice; the order is by that of the
+    volume.
 
     Args:
         output_dir: where the picture goes.
@@ -48,7 +49,9 @@ class CaseOverlays:
             place = f", slice {view.slice[0]} of {view.slice[1]}" if view.slice else ""
             case = case_name(record, item, number=len(self.rows)) + place
             truth, predicted = _foregrounds(view.truth, view.prediction)
-            row = OverlayRow(case, view.image, truth, {self.name: predicted})
+            row = OverlayRow(
+                case, view.image, truth, {self.name: predicted}, "Dice of this slice" if view.slice else "Dice"
+            )
             self.rows.append((_dice(*_foregrounds(*class_numbers(item))), row))
 
     def _write(self, evaluator: Workflow) -> None:
