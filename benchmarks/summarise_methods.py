@@ -10,7 +10,7 @@ import math
 import sys
 from pathlib import Path
 
-from kdseg.report.table import markdown_table
+from tabulate import tabulate
 
 NO_DISTANCE = ("asd", "adversarial", "discriminator")
 """Terms of a game between two networks: they need not fall."""
@@ -40,7 +40,8 @@ def main(folders: list[Path]) -> None:
             risen = [name for name, entry in distances.items() if entry[-1] >= entry[0]]
             rows.append([path.parents[1].name, told, "all" if not risen else "not " + ", ".join(risen)])
         print(f"{folder.name}\n")
-        print(markdown_table(rows, ["method", "mean of the first epoch → of the last", "distances fell"]), "\n")
+        headers = ["method", "mean of the first epoch → of the last", "distances fell"]
+        print(tabulate(rows, headers, "pipe", disable_numparse=True), "\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
@@ -37,13 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
-    from kdseg.report.table import text_table
+    from tabulate import tabulate
 
-    print(text_table([[_cell(value) for value in row.values()] for row in rows], list(rows[0])))
+    print(tabulate(rows, "keys", floatfmt=".3g", missingval="-"))
     return 0
-
-
-def _cell(value: Any) -> object:
-    if value is None:
-        return "-"
-    return float(f"{value:.3g}") if isinstance(value, float) else value

@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _set_table(cases: Sequence[CaseMeasures]) -> str:
     """Least, middle and greatest of each figure over the set."""
     import numpy as np
+    from tabulate import tabulate
 
     from kdseg.data.checks.measures import figure
-    from kdseg.report.table import text_table
 
     figures: dict[str, list[float]] = {}
     for case in cases:
@@ -78,12 +78,14 @@ def _set_table(cases: Sequence[CaseMeasures]) -> str:
         [name, *(figure(value) for value in (min(values), float(np.median(values)), max(values))), len(values)]
         for name, values in figures.items()
     ]
-    return text_table(rows, ["", "least", "median", "greatest", "cases"])
+    headers = ["", "least", "median", "greatest", "cases"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
 def _case_table(cases: Sequence[CaseMeasures]) -> str:
+    from tabulate import tabulate
+
     from kdseg.data.checks.measures import figure
-    from kdseg.report.table import text_table
 
     rows = [
         [
@@ -96,7 +98,8 @@ def _case_table(cases: Sequence[CaseMeasures]) -> str:
         ]
         for case in cases
     ]
-    return text_table(rows, ["case", "section", "size", "spacing, mm", "intensity", "label"])
+    headers = ["case", "section", "size", "spacing, mm", "intensity", "label"]
+    return tabulate(rows, headers, disable_numparse=True)
 
 
 def _label(case: CaseMeasures) -> str:

@@ -23,7 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
     from kdseg.cli.bundle_options import check_device
     from kdseg.configuration import start
     from kdseg.deploy import evaluate
-    from kdseg.report.table import text_table
     from kdseg.task import open_trained
 
     start()
@@ -40,16 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(summary))
         return 0
-    rows = [
-        [name, _rounded(entry["mean"]), _rounded(entry["sd"]), entry["count"]]
-        for name, entry in summary["metrics"].items()
-    ]
-    print(text_table(rows, ["metric", "mean", "sd", "cases"]))
+    from tabulate import tabulate
+
+    rows = [[name, entry["mean"], entry["sd"], entry["count"]] for name, entry in summary["metrics"].items()]
+    print(tabulate(rows, ["metric", "mean", "sd", "cases"], floatfmt=".4f", missingval="-"))
     if summary["whole_set"]:
         print("whole set: " + ", ".join(f"{name} {value:.4f}" for name, value in summary["whole_set"].items()))
     print(f"each case: {folder}/cases.csv, pictures: {folder}/overlays.png")
     return 0
-
-
-def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 from kdseg.distill import METHODS
-from kdseg.report.table import markdown_table
 
 __all__ = ["ablation_table", "subsets"]
 
@@ -41,6 +40,8 @@ def ablation_table(method: str, cases: Path, metric: str = "dice") -> str:
         cases: ``cases.csv`` of the comparison; the mean is over its cases, seeds and folds.
         metric: the column.
     """
+    from tabulate import tabulate
+
     with cases.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     terms = [name for name, term in METHODS[method].terms.items() if term.weight != 0 or term.share]
@@ -49,5 +50,5 @@ def ablation_table(method: str, cases: Path, metric: str = "dice") -> str:
         arm = f"{method}[{'+'.join(kept)}]" if kept else "alone"
         values = [float(row[metric]) for row in rows if row["arm"] == arm]
         if values:
-            lines.append([*("✓" if term in kept else "" for term in terms), f"{fmean(values):.4f}"])
-    return markdown_table(lines, [*terms, metric])
+            lines.append([*("✓" if term in kept else "" for term in terms), fmean(values)])
+    return tabulate(lines, [*terms, metric], "pipe", floatfmt=".4f")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from kdseg.configuration import bundle_folder, run_bundle, with_literal_paths
 from kdseg.data import MaskReader
@@ -20,7 +21,6 @@ from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.networks import count_macs, count_parameters
 from kdseg.pictures.overlay import OverlayRow, overlay_picture
-from kdseg.report.table import text_table
 from kdseg.task import open_trained, read_task
 
 __all__ = ["Demo"]
@@ -209,4 +209,5 @@ def _table(arms: Mapping[str, Mapping[str, Any]], method: str) -> str:
         ]
         for arm, values in arms.items()
     ]
-    return text_table(rows, ["network", "parameters", "GMAC", "ms per image", "Dice", "clDice"])
+    headers = ["network", "parameters", "GMAC", "ms per image", "Dice", "clDice"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * 5])

@@ -33,8 +33,10 @@ _EXPORTS = {
 
 __all__ = list(_EXPORTS)
 
-# pydicom logs what it warns of, with the header's values, and those may name a patient; its level is set when it loads
-logging.getLogger("pydicom").addFilter(lambda record: False)
+# pydicom logs what it warns of, with the header's values, and those may name a patient; its level is set when it loads.
+# tifffile logs each damaged tag beside the error that it raises
+for _name in ("pydicom", "tifffile"):
+    logging.getLogger(_name).addFilter(lambda record: False)
 
 
 def __getattr__(name: str) -> Any:

@@ -132,7 +132,7 @@ def prepare(
         found.notes.append(f"{left} case(s) are not part of the protocol '{protocol}' and are left aside")
     named = [(record.get("section") or "", record) for record in records]
     cases, findings = check_records(named, labels, frame=frame, level=level, kind=kind, progress=progress)
-    findings = regraded(findings, accepted, refused)
+    findings = regraded(findings, len(cases), accepted, refused)
     kept = _without_faults(records, cases, findings, root, found)
     measures = {case.case: case for case in cases}
     _join_near_copies(kept, [measures[record["case"]] for record in kept], found)

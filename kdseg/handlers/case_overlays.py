@@ -25,7 +25,8 @@ class CaseOverlays:
     """Ignite handler for a MONAI evaluator: writes ``overlays.png``, a row a case, from the best to the worst Dice.
 
     Reads ``image``, ``label`` and ``pred`` (hard masks) of the output. What is given to a wrong class counts as missed.
-    Of a volume the axial slice with most foreground is shown, and its Dice; the order is by the Dice of the volume.
+    Of a volume the axial slice with most foreground is shown, and the Dice of this slice; the order is by that of the
+    volume.
 
     Args:
         output_dir: where the picture goes.
@@ -67,7 +68,8 @@ def overlay_row(item: Mapping[str, Any], name: str) -> OverlayRow:
     view = case_view(item)
     place = f", slice {view.slice[0]} of {view.slice[1]}" if view.slice else ""
     truth, predicted = _foregrounds(view.truth, view.prediction)
-    return OverlayRow(str(item["case"]) + place, view.image, truth, {name: predicted})
+    score = "Dice of this slice" if view.slice else "Dice"
+    return OverlayRow(str(item["case"]) + place, view.image, truth, {name: predicted}, score)
 
 
 def _foregrounds(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> tuple[Mask, Mask]:

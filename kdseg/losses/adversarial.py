@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.base import DistillationLoss, Head, probabilities, resize
 
-__all__ = ["AdversarialLoss", "ImageAdversarialLoss", "critic", "gradient_penalty", "patch_discriminator"]
+__all__ = ["AdversarialLoss", "ImageAdversarialLoss", "PatchAdversarialLoss", "critic", "gradient_penalty"]
 
 Objective = Literal["wgan-gp", "lsgan"]
 
@@ -100,16 +100,16 @@ class AdversarialLoss(DistillationLoss):
         return score_fake.mean() - score_real.mean() + self.penalty * penalty
 
 
-class ImageAdversarialLoss(AdversarialLoss):
-    """A patch discriminator on image and prediction together: real is the teacher's prediction, fake the student's.
+class PatchAdversarialLoss(AdversarialLoss):
+    """A term whose discriminator is MONAI's PatchDiscriminator, with fewer layers on small maps.
 
-    The conditional game of structured distillation (SKDS, CVPR 2019, "holistic" term) and of CoCo DistillNet. Taps:
-    ``logits, image``. No labels are needed. The discriminator is a PatchGAN and not the papers' own [default].
+    It normalises nothing. Batch statistics would couple the images that the gradient penalty takes one by one, and an
+    instance's are near zero where a mask is constant: divided by them, the first penalties are hundreds instead of one.
 
     Args:
         objective: "wgan-gp" or "lsgan".
         penalty: weight of the gradient penalty.
-        channels: width of the discriminator's first layer.
+        channels: width of its first layer; at 32 it costs more than three times a thin student on a CPU.
         layers: its number of strided layers after the first.
         head: "softmax" or "sigmoid".
     """
@@ -118,7 +118,7 @@ class ImageAdversarialLoss(AdversarialLoss):
         self,
         objective: Objective = "wgan-gp",
         penalty: float = 10.0,
-        channels: int = 32,
+        channels: int = 8,
         layers: int = 3,
         head: Head = "softmax",
     ) -> None:
@@ -126,31 +126,36 @@ class ImageAdversarialLoss(AdversarialLoss):
         self.channels = channels
         self.layers = layers
 
+    def seen_channels(self, taps: Sequence[Tensor]) -> int:
+        """Channels of what :meth:`pair` gives for such taps."""
+        raise NotImplementedError
+
     def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        seen = student[0].shape[1] + student[1].shape[1]
-        self.discriminator = patch_discriminator(student[0], seen, self.channels, self.layers)
+        # each strided layer halves the map, two 4-wide layers without stride follow
+        deepest = max(1, int(min(student[0].shape[2:])).bit_length() - 4)
+        self.discriminator = PatchDiscriminator(
+            spatial_dims=student[0].ndim - 2,
+            channels=self.channels,
+            in_channels=self.seen_channels(student),
+            num_layers_d=min(self.layers, deepest),
+            norm=None,  # type: ignore[arg-type]  # its blocks take None; the annotation does not say so
+            bias=True,
+        )
+
+
+class ImageAdversarialLoss(PatchAdversarialLoss):
+    """A patch discriminator on image and prediction together: real is the teacher's prediction, fake the student's.
+
+    The conditional game of structured distillation (SKDS, CVPR 2019, "holistic" term) and of CoCo DistillNet. Taps:
+    ``logits, image``. No labels are needed. The discriminator is a PatchGAN and not the papers' own [default].
+    """
+
+    def seen_channels(self, taps: Sequence[Tensor]) -> int:
+        return taps[0].shape[1] + taps[1].shape[1]
 
     def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
         logits, image = taps
         return torch.cat([probabilities(logits, self.head), resize(image, logits.shape[2:]).to(logits.dtype)], 1)
-
-
-def patch_discriminator(like: Tensor, in_channels: int, channels: int = 32, layers: int = 3) -> PatchDiscriminator:
-    """MONAI's PatchDiscriminator for maps of the size of ``like`` (``BCH[WD]``), with fewer layers on small ones.
-
-    It normalises nothing. Batch statistics would couple the images that the gradient penalty takes one by one, and an
-    instance's are near zero where a mask is constant: divided by them, the first penalties are hundreds instead of one.
-    """
-    # each strided layer halves the map, two 4-wide layers without stride follow
-    deepest = max(1, int(min(like.shape[2:])).bit_length() - 4)
-    return PatchDiscriminator(
-        spatial_dims=like.ndim - 2,
-        channels=channels,
-        in_channels=in_channels,
-        num_layers_d=min(layers, deepest),
-        norm=None,  # type: ignore[arg-type]  # its blocks take None; the annotation does not say so
-        bias=True,
-    )
 
 
 @contextmanager

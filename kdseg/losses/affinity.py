@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kdseg.errors import UserError
-from kdseg.losses.base import DistillationLoss, Head, one_hot_label, position_classes, probabilities, resize
+from kdseg.losses.base import ClassRelationLoss, DistillationLoss, Head, one_hot_label, probabilities, resize
 from kdseg.losses.relations import class_relation_distance
 
 __all__ = ["AdaptiveAffinityLoss", "AffinityFieldLoss", "adaptive_affinity"]
@@ -39,26 +39,14 @@ def adaptive_affinity(student: Tensor, teacher: Tensor, classes: Tensor) -> Tens
     return loss.mean().to(student.dtype)
 
 
-class AdaptiveAffinityLoss(DistillationLoss):
+class AdaptiveAffinityLoss(ClassRelationLoss):
     """:func:`adaptive_affinity`, summed over the taps (arXiv 2404.02738; the formula is a reconstruction).
 
-    The label is resized to each tap, nearest neighbour; a teacher's tap of another size to the student's. An image with
-    a single class has no pairs of different classes, and the weights make the term 0 there.
-
-    Args:
-        head: with "sigmoid", two positions are of one class where all channels of the label agree.
+    An image with a single class has no pairs of different classes, and the weights make the term 0 there.
     """
 
-    needs_labels = True
-
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        assert label is not None
-        total = student[0].new_zeros(())
-        for tap_s, tap_t in zip(student, teacher, strict=True):
-            size = tap_s.shape[2:]
-            classes = position_classes(label, size, self.head)
-            total = total + adaptive_affinity(tap_s, resize(tap_t, size), classes)
-        return total
+    def distance(self, student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+        return adaptive_affinity(student, teacher, classes)
 
 
 class AffinityFieldLoss(DistillationLoss):

@@ -13,6 +13,7 @@ from kdseg.errors import UserError, suggestion
 
 __all__ = [
     "IGNORED",
+    "ClassRelationLoss",
     "DistillationLoss",
     "Head",
     "masked_mean",
@@ -186,6 +187,30 @@ def position_classes(label: Tensor, size: Sequence[int], head: Head) -> Tensor:
         codes = (label.clamp(0, 1) << torch.arange(label.shape[1], device=label.device).unsqueeze(1)).sum(1)
         classes = codes.unique(return_inverse=True)[1]
     return torch.where(valid, classes, -1)
+
+
+class ClassRelationLoss(DistillationLoss):
+    """A term over the positions of a tap and their classes, :meth:`distance`, summed over the taps.
+
+    The label comes to each tap's size; a teacher's tap of another size is resized to the student's.
+
+    Args:
+        head: with "sigmoid", two positions are of one class where all channels of the label agree.
+    """
+
+    needs_labels = True
+
+    def distance(self, student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+        """The value of one tap, both ``BCH[WD]``, with the positions' classes ``BN``, −1 where ignored."""
+        raise NotImplementedError
+
+    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
+        assert label is not None, "the call is checked: needs_labels"
+        values = []
+        for tap_s, tap_t in zip(student, teacher, strict=True):
+            size = tap_s.shape[2:]
+            values.append(self.distance(tap_s, resize(tap_t, size), position_classes(label, size, self.head)))
+        return torch.stack(values).sum()
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from monai.utils import evenly_divisible_all_gather
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
@@ -88,7 +89,7 @@ class MemoryLoss(DistillationLoss):
     For every class a ring of ``entries`` vectors of length one; a training batch first puts in its own, either single
     positions drawn at random ("pixel") or the mean of each class in each image ("region"). The student's tap comes to
     the teacher's width by a 1×1 convolution where they differ. Taps: one tap of features, then ``logits`` for the
-    number of classes. The memory is saved for resume; each process of a multi-GPU training has its own.
+    number of classes. The memory is saved for resume; all processes of a multi-GPU training have the same.
 
     Differences from the authors' code: all of a smaller memory serves as keys (there a sample of 4096 from 20,000
     vectors a class); the adapter is one convolution rather than two.
@@ -154,21 +155,33 @@ class MemoryLoss(DistillationLoss):
     @torch.compiler.disable
     @torch.no_grad()
     def remember(self, vectors: Tensor, classes: Tensor) -> None:
-        """Put the teacher's ``B × N × C`` vectors into the rings of their ``B × N`` classes (−1: none)."""
-        for image, numbers in zip(vectors, classes, strict=True):
-            for c in numbers.unique().tolist():
+        """Put the teacher's ``B × N × C`` vectors into the rings of their ``B × N`` classes (−1: none).
+
+        Every process puts in those of all: the memories stay equal, whichever of them DDP hands on and a checkpoint
+        keeps.
+        """
+        chosen, numbers = [vectors[0, :0]], [classes[0, :0]]
+        for image, of in zip(vectors, classes, strict=True):
+            for c in of.unique().tolist():
                 if c < 0:
                     continue
-                own = image[numbers == c]
+                own = image[of == c]
                 if self.memory == "region":
                     own = F.normalize(own.mean(0, keepdim=True), dim=1, eps=1e-6)
                 else:
-                    own = own[torch.randperm(len(own), device=own.device)[: min(self.draws, self.entries)]]
-                places = (self.added[c] + torch.arange(len(own), device=own.device)) % self.entries
-                # replaced as a whole: the backward pass of an earlier call may still need what was there
-                self.keys = self.keys.index_put((torch.full_like(places, c), places), own.to(self.keys))
-                self.filled[c, places] = True
-                self.added[c] += len(own)
+                    own = own[torch.randperm(len(own), device=own.device)[: self.draws]]
+                chosen.append(own)
+                numbers.append(of.new_full((len(own),), c))
+        entries = evenly_divisible_all_gather(torch.cat(chosen), concat=True)
+        owners = evenly_divisible_all_gather(torch.cat(numbers), concat=True)
+        for c in owners.unique().tolist():
+            own = entries[owners == c]
+            ring = (self.added[c] + torch.arange(len(own), device=own.device))[-self.entries :] % self.entries
+            # replaced as a whole: the backward pass of an earlier call may still need what was there
+            rows = own[-self.entries :].to(self.keys)
+            self.keys = self.keys.index_put((torch.full_like(ring, c), ring), rows)
+            self.filled[c, ring] = True
+            self.added[c] += len(own)
 
     def _classes(self, label: Tensor, size: Sequence[int]) -> Tensor:
         label = resize_label(label, size).flatten(2).long()

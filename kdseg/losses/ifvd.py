@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdseg.losses.base import DistillationLoss, position_classes, resize
+from kdseg.losses.base import ClassRelationLoss
 
 __all__ = ["ClassVariationLoss", "class_variation"]
 
@@ -35,23 +33,12 @@ def class_variation(features: Tensor, classes: Tensor) -> Tensor:
     return (vectors * own_centre).sum(1) / lengths
 
 
-class ClassVariationLoss(DistillationLoss):
+class ClassVariationLoss(ClassRelationLoss):
     """``mean (v_S − v_T)²`` over the positions that count, ``v`` the :func:`class_variation`, summed over the taps.
 
-    Channel-free, so no adapters. The label is resized to each tap, nearest neighbour.
-
-    Args:
-        head: with "sigmoid", two positions are of one class where all channels of the label agree.
+    Channel-free, so no adapters.
     """
 
-    needs_labels = True
-
-    def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
-        assert label is not None
-        total = student[0].new_zeros(())
-        for tap_s, tap_t in zip(student, teacher, strict=True):
-            size = tap_s.shape[2:]
-            classes = position_classes(label, size, self.head)
-            difference = class_variation(tap_s, classes) - class_variation(resize(tap_t, size), classes)
-            total = total + difference.square().sum() / (classes >= 0).sum().clamp_min(1)
-        return total
+    def distance(self, student: Tensor, teacher: Tensor, classes: Tensor) -> Tensor:
+        difference = class_variation(student, classes) - class_variation(teacher, classes)
+        return difference.square().sum() / (classes >= 0).sum().clamp_min(1)

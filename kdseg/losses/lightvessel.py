@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import orthogonal_bridge
-from kdseg.losses.adversarial import AdversarialLoss, Objective, patch_discriminator
+from kdseg.losses.adversarial import PatchAdversarialLoss
 from kdseg.losses.base import DistillationLoss, Head, one_hot_label, probabilities, resize
 from kdseg.losses.relations import cross_relation_distance
 
@@ -118,38 +118,17 @@ class FeatureSimilarityLoss(DistillationLoss):
         return total
 
 
-class AdversarialSimilarityLoss(AdversarialLoss):
+class AdversarialSimilarityLoss(PatchAdversarialLoss):
     """ASD: a patch discriminator on annotation and prediction together; real is the teacher's, fake the student's.
 
     ``D`` sees the one-hot annotation beside the probabilities, ``B 2K H[WD]``; the student minimises
-    ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan). The discriminator is MONAI's PatchDiscriminator
-    without normalisation.
-
-    Args:
-        objective: "wgan-gp" or "lsgan".
-        penalty: weight of the gradient penalty.
-        channels: width of the discriminator's first layer; at 32 it costs more than three times the student on a CPU.
-        layers: its number of strided layers after the first.
-        head: "softmax" or "sigmoid".
+    ``−mean D(y, p_S)`` (wgan-gp) or ``mean (D(y, p_S) − 1)²`` (lsgan).
     """
 
     needs_labels = True
 
-    def __init__(
-        self,
-        objective: Objective = "wgan-gp",
-        penalty: float = 10.0,
-        channels: int = 8,
-        layers: int = 3,
-        head: Head = "softmax",
-    ) -> None:
-        super().__init__(objective, penalty, head)
-        self.channels = channels
-        self.layers = layers
-
-    def build(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-        classes = student[0].shape[1]
-        self.discriminator = patch_discriminator(student[0], 2 * classes, self.channels, self.layers)
+    def seen_channels(self, taps: Sequence[Tensor]) -> int:
+        return 2 * taps[0].shape[1]
 
     def pair(self, taps: Sequence[Tensor], label: Tensor | None) -> Tensor:
         logits = taps[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdseg.data.formats.slides import SLIDE_STORAGE
+from kdseg.phantom.dicom import finish, new_file
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -30,12 +31,6 @@ def write_slide(
         seed: of the set; identifiers are made up from it and the number.
         spacing: of the pixels, in mm.
     """
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
-    def uid(kind: str) -> str:
-        return str(generate_uid(entropy_srcs=["kdseg phantom slide", str(seed), kind, str(number)]))
-
     rows, columns = field.shape[:2]
     edges = ((0, -rows % tile), (0, -columns % tile), (0, 0))
     whole = np.pad(field, edges, constant_values=255)
@@ -44,43 +39,27 @@ def write_slide(
     if sparse:
         corners = [corner for corner in reversed(corners) if (tiles[corner] != 255).any()]
 
-    file = Dataset()
-    file.SOPClassUID, file.SOPInstanceUID = SLIDE_STORAGE, uid("instance")
-    file.StudyInstanceUID, file.SeriesInstanceUID = uid("study"), uid("series")
-    file.PatientName, file.PatientID = f"Phantom^{number:04d}", f"PHANTOM-{number:04d}"
-    file.PatientBirthDate = file.PatientSex = file.AccessionNumber = file.ReferringPhysicianName = ""
-    file.StudyDate, file.StudyTime, file.StudyID = "20000101", "120000", str(number)
-    file.Modality, file.Manufacturer, file.ManufacturerModelName = "SM", "kdseg", "phantom"
-    file.SeriesNumber, file.InstanceNumber = 1, 1
+    file = new_file("SM", SLIDE_STORAGE, patient=number, series=number, seed=seed)
     file.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
-    file.ImageComments = "Generated picture; shows no patient"
     file.SamplesPerPixel, file.PhotometricInterpretation, file.PlanarConfiguration = 3, "RGB", 0
     file.Rows, file.Columns, file.NumberOfFrames = tile, tile, len(corners)
-    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 8, 8, 7, 0
     file.TotalPixelMatrixRows, file.TotalPixelMatrixColumns = rows, columns
     file.TotalPixelMatrixFocalPlanes, file.NumberOfOpticalPaths = 1, 1
     file.DimensionOrganizationType = "TILED_SPARSE" if sparse else "TILED_FULL"
-    measures = Dataset()
-    measures.PixelSpacing = [spacing, spacing]
-    shared = Dataset()
-    shared.PixelMeasuresSequence = [measures]
-    file.SharedFunctionalGroupsSequence = [shared]
+    file.SharedFunctionalGroupsSequence = [_item(PixelMeasuresSequence=[_item(PixelSpacing=[spacing, spacing])])]
     if sparse:
-        file.PerFrameFunctionalGroupsSequence = [_position(*corner) for corner in corners]
-    content = b"".join(np.ascontiguousarray(tiles[corner]).tobytes() for corner in corners)
-    file.PixelData = content + b"\0" * (len(content) % 2)
-    file["PixelData"].VR = "OB"
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file.save_as(path, enforce_file_format=True)
+        positions = [
+            _item(RowPositionInTotalImagePixelMatrix=top + 1, ColumnPositionInTotalImagePixelMatrix=left + 1)
+            for top, left in corners
+        ]
+        file.PerFrameFunctionalGroupsSequence = [_item(PlanePositionSlideSequence=[one]) for one in positions]
+    finish(file, path, b"".join(np.ascontiguousarray(tiles[corner]).tobytes() for corner in corners), bits=8)
 
 
-def _position(top: int, left: int) -> Dataset:
+def _item(**values: Any) -> Dataset:
     from pydicom.dataset import Dataset
 
-    position = Dataset()
-    position.RowPositionInTotalImagePixelMatrix = top + 1
-    position.ColumnPositionInTotalImagePixelMatrix = left + 1
-    groups = Dataset()
-    groups.PlanePositionSlideSequence = [position]
-    return groups
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return item

@@ -1,142 +1,112 @@
-"""Coronary trees in three dimensions: curves on the surface of a heart, with radii that obey Murray's law.
+"""Coronary trees of a kind, and their shadows: branching curves on a curved wall, seen from an angle.
 
-A tree is a bag of short tube elements; what follows (projection, filling with contrast) needs no more than that.
-Positions are patient coordinates in mm (x to the left, y to the back, z to the head), with the middle of the heart at
-the origin. On the heart's surface a position is a polar angle, from the middle of the base to the apex, and an azimuth,
-zero in the anterior groove and growing to the patient's left.
+Positions are patient coordinates in mm (x to the left, y to the back, z to the head) around the middle of the heart.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from kdseg.phantom.courses import Branch, Course, left_course, right_course, side_branch
-
-__all__ = ["HEART_AXES", "HEART_RADII", "Tubes", "coronary_tree", "murray_radii"]
+__all__ = ["Tubes", "View", "coronary_tree", "thickness"]
 
 Floats = NDArray[np.float64]
 
-STEP = 0.25  # mm between two elements of a vessel
-SMALLEST_RADIUS = 0.22  # mm; thinner vessels leave no trace on a detector
-HEART_RADII = np.array([36.0, 33.0, 48.0])  # mm, half the width, depth and length of the ellipsoid
-
-
-def _unit(vector: Floats) -> Floats:
-    return vector / np.linalg.norm(vector)
-
-
-_LONG_AXIS = _unit(np.array([0.60, -0.45, -0.66]))  # base to apex: to the left, the front and the feet
-_FRONT = _unit(np.cross(np.cross(_LONG_AXIS, np.array([0.25, -1.0, 0.35])), _LONG_AXIS))
-HEART_AXES = np.stack([_FRONT, np.cross(_FRONT, _LONG_AXIS), _LONG_AXIS])  # rows: anterior groove, left side, apex
+STEP = 0.4  # mm between two elements of a vessel
+HEART_RADIUS = 38.0  # mm, of the wall that the vessels run on
+SMALLEST_RADIUS = 0.25  # mm; thinner vessels leave no trace on a detector
+FURTHER = 0.85  # of a branch's radius: what it leaves the vessel that goes on
 
 
 class Tubes(NamedTuple):
-    """Elements of tubes: ``N`` short pieces, each a disc of contrast swept over its length.
-
-    Args:
-        points: centres, ``N3``, mm in patient coordinates.
-        radii: of the lumen, ``N``, mm.
-        lengths: of the pieces, ``N``, mm.
-        distances: way from the ostium, ``N``, mm; contrast arrives in this order.
-        nominal_radii: what ``radii`` would be without stenoses, ``N``, mm; decides which vessels count as visible.
-    """
+    """Elements of vessels: centres ``N3``, radii ``N`` and the way from the ostium ``N``, all in mm."""
 
     points: Floats
     radii: Floats
-    lengths: Floats
     distances: Floats
-    nominal_radii: Floats
 
 
-def murray_radii(parent: float, ratio: float) -> tuple[float, float]:
-    """Radii of the two daughters of a vessel, the second ``ratio`` times the first.
+@dataclass(frozen=True)
+class View:
+    """How the tube and the detector stand, and what they see.
 
-    Murray's law (C. D. Murray, PNAS 1926): the cube of the parent's radius is the sum of the daughters' cubes.
-
-    Example:
-        >>> larger, smaller = murray_radii(2.0, 0.5)
-        >>> round(larger**3 + smaller**3, 6)
-        8.0
+    Args:
+        primary, secondary: angles in degrees, as in DICOM's PositionerPrimaryAngle and PositionerSecondaryAngle.
+        size: rows and columns of the picture.
+        spacing: mm of the patient in a pixel.
+        centre: what the middle of the picture looks at, mm to the right and down.
     """
-    larger = parent / (1.0 + ratio**3) ** (1.0 / 3.0)
-    return larger, ratio * larger
+
+    primary: float
+    secondary: float
+    size: int
+    spacing: float
+    centre: tuple[float, float] = (0.0, 0.0)
+
+    def project(self, points: Floats) -> tuple[Floats, Floats]:
+        """Column and row, in pixels, of points ``N3`` in mm."""
+        alpha, beta = np.deg2rad(self.primary), np.deg2rad(self.secondary)
+        towards = np.array([np.sin(alpha) * np.cos(beta), -np.cos(alpha) * np.cos(beta), np.sin(beta)])
+        right = np.array([np.cos(alpha), np.sin(alpha), 0.0])
+        middle = (self.size - 1) / 2
+        column = (points @ right - self.centre[0]) / self.spacing + middle
+        return column, (points @ -np.cross(towards, right) - self.centre[1]) / self.spacing + middle
 
 
 def coronary_tree(rng: np.random.Generator) -> Tubes:
-    """A left or a right coronary tree with its own tortuosity, taper and up to two stenoses."""
-    courses = [left_course(rng) if rng.random() < 0.6 else right_course(rng)]
-    tortuosity = rng.uniform(0.05, 0.9)
-    vessels: list[Tubes] = []
-    while courses:
-        vessel, daughters = _grow(rng, courses.pop(), tortuosity)
-        vessels.append(vessel)
-        courses.extend(daughters)
-    for _ in range(rng.integers(0, 3)):
-        _narrow(rng, vessels)
+    """Two main vessels from one ostium, each with branches of branches; its own tortuosity."""
+    wandering = rng.uniform(0.2, 0.7)
+    # on the unrolled wall: place, heading (0 is down, to the apex), radius, length, way so far
+    waiting = [
+        (np.zeros(2), rng.uniform(*turn), rng.uniform(1.3, 1.9), rng.uniform(90.0, 130.0), 0.0)
+        for turn in ((-0.7, 0.0), (0.3, 1.1))
+    ]
+    vessels = []
+    while waiting:
+        start, heading, radius, length, way = waiting.pop()
+        along = np.arange(0.0, length, STEP)
+        noise = gaussian_filter1d(rng.standard_normal(along.size), 5.0 / STEP, mode="reflect")
+        angles = heading + wandering * noise / noise.std() * np.clip(along / 8.0, 0.0, 1.0)
+        path = start + np.cumsum(np.stack([np.sin(angles), -np.cos(angles)], axis=1), axis=0) * STEP
+        # between branches a vessel thins a little
+        radii = radius * np.exp(-0.006 * along)
+        for place in np.sort(rng.integers(10, along.size - 5, rng.poisson(length / 16.0))):
+            branch = float(radii[place]) * rng.uniform(0.4, 0.85)
+            if branch < SMALLEST_RADIUS:
+                continue
+            turned = angles[place] + rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 1.1)
+            waiting.append((path[place], turned, branch, rng.uniform(25.0, 45.0) * branch + 4.0, way + along[place]))
+            # Murray's law: the cubes of the radii add up
+            radii[place:] *= (1.0 - (FURTHER * branch / radii[place]) ** 3) ** (1.0 / 3.0)
+        kept = radii >= SMALLEST_RADIUS
+        turn = path[:, 0] / HEART_RADIUS
+        wall = HEART_RADIUS * np.stack([np.sin(turn), -np.cos(turn)], axis=1)
+        points = np.concatenate([wall, path[:, 1:] + 45.0], axis=1)
+        vessels.append((points[kept], radii[kept], way + along[kept]))
     return Tubes(*(np.concatenate(field) for field in zip(*vessels, strict=True)))
 
 
-def _surface_path(rng: np.random.Generator, course: Course, tortuosity: float) -> tuple[Floats, Floats, Floats]:
-    """Polar angle, azimuth and heading (rad) along a course: a steady heading, smooth wandering and coils."""
-    along = np.arange(0.0, course.length, STEP)
-    fractions, degrees = zip(*course.headings, strict=True)
-    heading = np.deg2rad(np.interp(along / course.length, fractions, degrees))
-    heading = gaussian_filter1d(heading, 4.0 / STEP, mode="nearest")
-    wander = gaussian_filter1d(rng.standard_normal(along.size + 1), 5.0 / STEP, mode="reflect")[:-1]
-    coil = np.sin(2.0 * np.pi * along / rng.uniform(7.0, 16.0) + rng.uniform(0.0, 2.0 * np.pi))
-    # coils grow along a vessel and are strongest in thin ones, as on real hearts
-    looseness = tortuosity * np.clip(2.0 - course.radius, 0.3, 1.5) * np.clip(along / 25.0, 0.0, 1.0)
-    heading = heading + 0.3 * wander / max(float(wander.std()), 0.2) * np.clip(along / 5.0, 0.0, 1.0) + looseness * coil
-    polar = np.clip(course.polar + np.cumsum(np.cos(heading)) * STEP / HEART_RADII[2], 0.5, np.deg2rad(172.0))
-    azimuth = course.azimuth + np.cumsum(np.sin(heading) * STEP / (HEART_RADII[0] * np.sin(polar)))
-    return polar, azimuth, heading
+def thickness(tubes: Tubes, view: View, filling: Floats | None = None) -> Floats:
+    """Millimetres of contrast along the ray of each pixel, ``HW``: the chords of the vessels.
 
-
-def _grow(rng: np.random.Generator, course: Course, tortuosity: float) -> tuple[Tubes, list[Course]]:
-    """One vessel from its start to its end, and the courses of the branches that leave it."""
-    polar, azimuth, heading = _surface_path(rng, course, tortuosity)
-    along = np.arange(polar.size) * STEP
-    # between bifurcations a vessel thins a little, for the branches that are too small to be drawn
-    radii = course.radius * np.exp(-rng.uniform(0.003, 0.007) * along)
-    daughters = []
-    branches = _free_branches(rng, course, heading) if course.branches is None else course.branches
-    for branch in sorted(branches, key=lambda branch: branch.fraction):
-        start = int(branch.fraction * polar.size)
-        parent = float(radii[start])
-        trunk, radius = murray_radii(parent, branch.ratio)
-        if radius < SMALLEST_RADIUS:
-            continue
-        radii[start:] *= trunk / parent
-        length = min(branch.reach * radius, 100.0) + 4.0
-        place = (float(polar[start]), float(azimuth[start]), radius, length)
-        daughters.append(Course(*place, branch.headings, course.distance + along[start], branch.branches))
-    directions = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), -np.cos(polar)], axis=1)
-    depth = 1.0 + 0.02 * gaussian_filter1d(rng.standard_normal(along.size), 6.0 / STEP) * np.sqrt(6.0 / STEP)
-    points = (directions * HEART_RADII * depth[:, None]) @ HEART_AXES
-    lengths = np.linalg.norm(np.diff(points, axis=0, append=points[-1:]), axis=1)
-    kept = radii >= SMALLEST_RADIUS
-    fields = (points, radii, lengths, course.distance + along, radii.copy())
-    return Tubes(*(field[kept] for field in fields)), daughters
-
-
-def _free_branches(rng: np.random.Generator, course: Course, heading: Floats) -> tuple[Branch, ...]:
-    """Small branches of a vessel that has none prescribed: about one in 15 mm, to both sides."""
-    fractions = rng.uniform(0.12, 0.9, rng.poisson(course.length / 15.0))
-    sides = rng.choice([-1.0, 1.0], fractions.size) * rng.uniform(25.0, 60.0, fractions.size)
-    turned = np.rad2deg(heading[(fractions * heading.size).astype(int)]) + sides
-    pairs = zip(fractions.tolist(), turned.tolist(), strict=True)
-    return tuple(side_branch(rng, fraction, direction, rng.uniform(0.35, 0.85)) for fraction, direction in pairs)
-
-
-def _narrow(rng: np.random.Generator, vessels: list[Tubes]) -> None:
-    """Put a stenosis of 40 to 80 percent into one of the wider vessels, in place."""
-    wide = [vessel for vessel in vessels if vessel.radii.size * STEP > 20.0 and vessel.radii[0] > 0.7]
-    vessel = wide[rng.integers(len(wide))]
-    along = np.arange(vessel.radii.size) * STEP
-    place = rng.uniform(6.0, along[-1] - 6.0)
-    depth, width = rng.uniform(0.4, 0.8), rng.uniform(1.5, 4.0)
-    vessel.radii[:] *= 1.0 - depth * np.exp(-(((along - place) / width) ** 2))
+    Args:
+        tubes: the vessels, ``N`` elements.
+        view: from where.
+        filling: share of contrast in each element, ``N``; full by default.
+    """
+    image = np.zeros((view.size, view.size))
+    weights = np.ones(tubes.radii.size) if filling is None else filling
+    columns, rows = view.project(tubes.points)
+    for column, row, radius, weight in zip(columns, rows, tubes.radii / view.spacing, weights, strict=True):
+        reach = radius + 0.5
+        window = tuple(slice(max(0, int(at - reach)), max(0, int(at + reach) + 2)) for at in (row, column))
+        part = image[window]
+        down, across = (np.arange(view.size)[one] - at for one, at in zip(window, (row, column), strict=True))
+        squares = reach**2 - down[:, None] ** 2 - across**2
+        chords = 2.0 * weight * view.spacing * radius / reach * np.sqrt(np.maximum(squares, 0.0))
+        np.maximum(part, chords, out=part)
+    return image

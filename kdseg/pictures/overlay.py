@@ -33,12 +33,14 @@ class OverlayRow:
         image: grey values, ``HW``, any range.
         truth: true pixels of the class, ``HW``, nonzero where it is.
         predictions: predicted pixels, ``HW``, by the name of their column, such as ``"teacher"``.
+        score: what the Dice on the predictions is called; it is that of the pixels shown.
     """
 
     case: str
     image: NDArray[np.generic]
     truth: NDArray[np.generic]
     predictions: Mapping[str, NDArray[np.generic]]
+    score: str = "Dice"
 
 
 def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:
@@ -76,7 +78,7 @@ def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:
         for name in columns[2:]:
             guess = np.asarray(row.predictions[name]) != 0
             areas = {"found": truth & guess, "missed": truth & ~guess, "false": guess & ~truth}
-            panels.append(_panel(grey, areas, f"Dice {_dice(truth, guess):.3f}", font))
+            panels.append(_panel(grey, areas, f"{row.score} {_dice(truth, guess):.3f}", font))
         for column, panel in enumerate(panels):
             sheet.paste(panel, (GAP + column * (PANEL + GAP), TITLE + index * (PANEL + GAP)))
     left, middle = GAP, sheet.height - LEGEND // 2

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from kdseg.handlers.case_pictures import picture_file
 from kdseg.pictures.overlay import COLOURS
 from kdseg.report.words import metric_name, number, signed
 from kdseg.statistics.comparison import Comparison, is_lower_better
-from kdseg.statistics.results import case_values
 
 __all__ = ["COLOURS", "CasePanels", "Panel", "case_panels"]
 
@@ -49,99 +49,99 @@ class CasePanels:
 
 
 @dataclass(frozen=True)
-class _Run:
-    fold: str
-    seed: str
-    paths: dict[str, Path]
+class _Drawn:
+    """A case in the first run that has its pictures: where they are, and the scores of that run, by arm."""
+
+    case: str
+    run: tuple[str, str]
+    paths: Mapping[str, Path]
+    scores: Mapping[str, float]
+
+    def gain(self, arm: str) -> float:
+        return self.scores[arm] - self.scores["alone"]
 
 
 def case_panels(comparison: Comparison, student: str, arm: str) -> list[CasePanels]:
-    """The best, median and worst cases of an arm, and those that gained most and least; each case once.
+    """The best, median and worst cases of an arm, and those that gained and lost most; each case once.
+
+    What is best and what gained is judged by the run that is shown.
 
     Args:
         comparison: a folder; cases without pictures are passed over.
         student: whose.
         arm: the distilled arm that is shown beside truth, teacher and student alone.
     """
-    values = case_values(comparison, student, comparison.key_metric)
-    if arm not in values or "alone" not in values:
+    metric = comparison.key_metric
+    sign = -1.0 if is_lower_better(metric) else 1.0
+    drawn = list(_drawn(comparison, student, arm))
+    if not drawn:
         return []
-    sign = -1.0 if is_lower_better(comparison.key_metric) else 1.0
-    drawn = {case: run for case in values.index if (run := _first_run(comparison, student, arm, case)) is not None}
-    shown = list(drawn)
-    scores = (sign * values.loc[shown, arm]).dropna().sort_values(ascending=False)
-    gains = (sign * (values.loc[shown, arm] - values.loc[shown, "alone"])).dropna().sort_values(ascending=False)
-    if scores.empty or gains.empty:
-        return []
-    name = metric_name(comparison.key_metric)
+    ranked = sorted(drawn, key=lambda one: -sign * one.scores[arm])
+    by_gain = sorted(drawn, key=lambda one: -sign * one.gain(arm))
     reasons = [
-        (f"Best {name}", scores.index[0]),
-        (f"Median {name}", scores.index[(len(scores) - 1) // 2]),
-        (f"Worst {name}", scores.index[-1]),
-        ("Largest gain", gains.index[0]),
-        ("Largest loss" if gains.iloc[-1] < 0 else "Smallest gain", gains.index[-1]),
+        (f"Best {metric_name(metric)}", ranked[0]),
+        (f"Median {metric_name(metric)}", ranked[(len(ranked) - 1) // 2]),
+        (f"Worst {metric_name(metric)}", ranked[-1]),
     ]
+    # what is printed as no change is none
+    words = [signed(sign * one.gain(arm), metric) for one in (by_gain[0], by_gain[-1])]
+    reasons += [("Largest gain", by_gain[0])] if words[0].startswith("+") else []
+    reasons += [("Largest loss", by_gain[-1])] if words[1].startswith("−") else []
     by_case: dict[str, list[str]] = {}
-    for why, case in reasons:
-        by_case.setdefault(str(case), []).append(why)
-    return [
-        _panels(comparison, student, drawn[case], case, " · ".join(why), signed(gains[case], comparison.key_metric))
-        for case, why in by_case.items()
-    ]
+    for why, one in reasons:
+        by_case.setdefault(one.case, []).append(why)
+    return [_panels(one, arm, metric, " · ".join(by_case.pop(one.case))) for _, one in reasons if one.case in by_case]
 
 
-def _first_run(comparison: Comparison, student: str, arm: str, case: str) -> _Run | None:
-    """The first fold and seed in which the arm and the student alone drew the case, and the teacher if it did too."""
-    found = {name: _pictures(comparison, student, name, case) for name in ("teacher", "alone", arm)}
-    for key in found[arm]:
-        if key in found["alone"]:
-            teacher = {fold: path for (fold, _), path in found["teacher"].items()}.get(key[0])
-            paths = {"alone": found["alone"][key], arm: found[arm][key]}
-            return _Run(*key, paths if teacher is None else {"teacher": teacher, **paths})
-    return None
-
-
-def _pictures(comparison: Comparison, student: str, arm: str, case: str) -> dict[tuple[str, str], Path]:
-    paths = {
-        (str(cell["fold"]), str(cell["seed"])): comparison.out
-        / str(cell["folder"])
-        / "evaluation_test"
-        / "pictures"
-        / picture_file(case)
-        for cell in comparison.cells_of(arm, student)
+def _drawn(comparison: Comparison, student: str, arm: str) -> Iterator[_Drawn]:
+    """Each case that the arm and the student alone drew in the same run, with the teacher if it did too."""
+    frame = comparison.cases[comparison.cases["student"].isin(["", student])]
+    # a fold has one teacher
+    seeds = frame["seed"].mask(frame["arm"] == "teacher", "")
+    keys = zip(frame["arm"], frame["fold"], seeds, frame["case"], strict=True)
+    scores = dict(zip(keys, frame[comparison.key_metric], strict=True))
+    folders = {
+        (name, str(cell["fold"]), "" if name == "teacher" else str(cell["seed"])): comparison.out / str(cell["folder"])
+        for name in ("teacher", "alone", arm)
+        for cell in comparison.cells_of(name, student)
     }
-    return {run: path for run, path in paths.items() if path.is_file()}
+    waiting = dict.fromkeys(frame["case"])
+    for fold, seed in [run for name, *run in folders if name == arm]:
+        for case in list(waiting):
+            paths, found = {}, {}
+            for key in (("teacher", fold, ""), ("alone", fold, seed), (arm, fold, seed)):
+                path = folders.get(key, Path()) / "evaluation_test" / "pictures" / picture_file(case)
+                if path.is_file() and math.isfinite(scores.get((*key, case), math.nan)):
+                    paths[key[0]], found[key[0]] = path, scores[(*key, case)]
+            if {"alone", arm} <= found.keys():
+                del waiting[case]
+                yield _Drawn(case, (fold, seed), paths, found)
 
 
-def _panels(comparison: Comparison, student: str, run: _Run, case: str, why: str, gain: str) -> CasePanels:
-    arrays = {name: _load(path) for name, path in run.paths.items()}
-    image, truth = arrays["alone"]["image"], arrays["alone"]["truth"]
+def _panels(drawn: _Drawn, arm: str, metric: str, why: str) -> CasePanels:
+    pictures = {name: _load(path) for name, path in drawn.paths.items()}
+    image, truth, place = (pictures["alone"][name] for name in ("image", "truth", "slice"))
+    case = drawn.case
     panels = [
         Panel("input", None, case, f"{case}: the image alone"),
         Panel("truth", _overlay(truth, truth), "marked by hand", f"{case}: the true areas"),
     ]
-    for name, parts in arrays.items():
-        value = _value(comparison, student, name, run, case)
-        caption = f"{metric_name(comparison.key_metric)} {number(value, comparison.key_metric)}"
+    for name, arrays in pictures.items():
+        caption = f"{metric_name(metric)} {number(drawn.scores[name], metric)}"
+        caption += " of the whole volume" if len(place) else ""
         title = {"alone": "student alone"}.get(name, name)
-        panels.append(Panel(title, _overlay(truth, parts["prediction"]), caption, f"{case}, {title}: {caption}"))
-    where = f"seed {run.seed}" if run.fold == "all" else f"fold {run.fold}, seed {run.seed}"
+        panels.append(Panel(title, _overlay(truth, arrays["prediction"]), caption, f"{case}, {title}: {caption}"))
+    fold, seed = drawn.run
+    run = f"seed {seed}" if fold == "all" else f"fold {fold}, seed {seed}"
+    shown = f"slice {place[0]} of {place[1]}; " if len(place) else ""
+    gain = signed((-1.0 if is_lower_better(metric) else 1.0) * drawn.gain(arm), metric)
     height, width = image.shape
-    return CasePanels(why, case, f"gain {gain} on average; pictures of {where}", _jpeg(image), width, height, panels)
-
-
-def _value(comparison: Comparison, student: str, arm: str, run: _Run, case: str) -> float | None:
-    frame: pd.DataFrame = comparison.cases
-    chosen = (frame["arm"] == arm) & (frame["fold"] == run.fold) & (frame["case"] == case)
-    if arm != "teacher":
-        chosen &= (frame["student"] == student) & (frame["seed"] == run.seed)
-    values = frame.loc[chosen, comparison.key_metric]
-    return float(values.iloc[0]) if len(values) else None
+    return CasePanels(why, case, f"{shown}{run}: gain {gain}", _jpeg(image), width, height, panels)
 
 
 def _load(path: Path) -> dict[str, NDArray[np.uint8]]:
     with np.load(path, allow_pickle=False) as content:
-        return {name: content[name] for name in ("image", "truth", "prediction")}
+        return dict(content)
 
 
 def _overlay(truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> str:

@@ -1,23 +1,62 @@
-"""The charts of results: gains with their intervals, accuracy against cost, the spread over cases."""
+"""The charts of a comparison: SVG by matplotlib, in the colours of the page, light or dark."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import io
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from kdseg.report.svg import Sheet, apart, linear_scale, linear_ticks, log_scale, log_ticks
+from kdseg.report.tables import arms_of
 from kdseg.report.verdict import level_of
-from kdseg.report.words import gain_with_interval, large, metric_name, number, p_value, signed
+from kdseg.report.words import gain_with_interval, large, metric_name, number
 from kdseg.statistics.comparison import is_lower_better
 
-__all__ = ["box_plot", "forest_plot", "frontier_plot", "label_width", "shortened"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-ROW = 28.0
+__all__ = ["box_plot", "curve_chart", "few_labels_chart", "forest_plot", "frontier_plot"]
+
+# as style.css has them for light pages; in the SVG each becomes its variable, which a dark page changes
+COLOURS = {
+    "ink": "#18202c",
+    "soft": "#586374",
+    "line": "#dde2e9",
+    "teacher": "#9a5b00",
+    "alone": "#667085",
+    "distilled": "#0b6fb8",
+    "gain": "#0b7a4b",
+    "likely": "#5b53a8",
+    "loss": "#b93a10",
+}
+# a verdict's colour; what shows nothing has that of the student alone
+LEVELS = {"gain": "gain", "likely": "likely", "likely-loss": "likely", "loss": "loss"}
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.sans-serif": ["DejaVu Sans"],
+    # names are text, whatever is in them
+    "text.parse_math": False,
+    "text.color": COLOURS["ink"],
+    "xtick.color": COLOURS["soft"],
+    "ytick.color": COLOURS["soft"],
+    "axes.labelcolor": COLOURS["soft"],
+    "axes.edgecolor": COLOURS["soft"],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": COLOURS["line"],
+}
 LONGEST_LABEL = 26
+# learning curves in a row, and from which ratio on their axis is logarithmic
+ACROSS, STEEP = 3, 50
+VALIDATION, TRAINING = "validation/", "train/"
+_numbers = itertools.count(1)
 
 
 def forest_plot(methods: Mapping[str, Mapping[str, Any]], lead: float | None, metric: str) -> Markup:
@@ -28,40 +67,26 @@ def forest_plot(methods: Mapping[str, Mapping[str, Any]], lead: float | None, me
         lead: of the teacher over the student alone, signed so that positive is better; None where it is unknown.
         metric: the key metric.
     """
-    known = {name: row for name, row in methods.items() if row["gain"] is not None}
-    ranked = sorted(known.items(), key=lambda item: -item[1]["gain"])
-    values = [0.0, *(value for _, row in ranked for value in (row["gain"], row["ci_low"], row["ci_high"]) if value)]
-    values += [lead] if lead is not None else []
-    low, high = _padded(min(values), max(values))
-    left, right, width = label_width(known), 740.0, 960.0
-    bottom = 34 + ROW * len(ranked)
-    place = linear_scale(low, high, left, right)
-    sheet = Sheet(
-        width,
-        bottom + 46,
-        f"Gain in {metric_name(metric)} over the student alone",
-        "; ".join(f"{name} {gain_with_interval(row, metric)}" for name, row in ranked),
-    )
-    for tick in linear_ticks(low, high, 8):
-        sheet.line(place(tick), 26, place(tick), bottom, "grid")
-        sheet.text(place(tick), bottom + 16, signed(tick, metric), "tick", "middle")
-    sheet.line(place(0), 20, place(0), bottom, "zero")
-    sheet.text(place(0), 14, "student alone", "tick", "middle")
-    if lead is not None and abs(place(lead) - place(0)) > 70:
-        sheet.line(place(lead), 20, place(lead), bottom, "teacher-line")
-        sheet.text(place(lead), 14, "teacher", "tick", "middle")
-    for index, (name, row) in enumerate(ranked):
-        y, level = 26 + ROW * (index + 0.5), level_of(row)
-        hint = f"{name}: {gain_with_interval(row, metric)}, p {p_value(row['p'])}"
-        sheet.text(left - 12, y + 4, shortened(name), "label", "end")
-        if row["ci_low"] is not None:
-            sheet.line(place(row["ci_low"]), y, place(row["ci_high"]), y, f"whisker {level}")
-            for end in (row["ci_low"], row["ci_high"]):
-                sheet.line(place(end), y - 4, place(end), y + 4, f"whisker {level}")
-        sheet.circle(place(row["gain"]), y, 5.5, f"mark {level}", hint)
-        sheet.text(right + 16, y + 4, gain_with_interval(row, metric), "value")
-    sheet.text((left + right) / 2, bottom + 38, f"gain in {metric_name(metric)}; right is better", "axis", "middle")
-    return sheet.markup
+    known = [(name, row) for name, row in methods.items() if row["gain"] is not None]
+    ranked = sorted(known, key=lambda entry: entry[1]["gain"])
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.axvline(0, color=COLOURS["alone"], label="student alone")
+        if lead is not None:
+            axes.axvline(lead, color=COLOURS["teacher"], linestyle="--", label="teacher")
+        for place, (_, row) in enumerate(ranked):
+            colour = COLOURS[LEVELS.get(level_of(row), "alone")]
+            if row["ci_low"] is not None:
+                axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=colour, marker="|")
+            axes.plot(row["gain"], place, "o", color=colour)
+            axes.text(1.02, place, gain_with_interval(row, metric), va="center", transform=axes.get_yaxis_transform())
+        axes.set_yticks(range(len(ranked)), [_shortened(name) for name, _ in ranked])
+        axes.set_xlabel(f"gain in {metric_name(metric)}; right is better")
+        figure.legend(loc="outside upper left", ncols=2, frameon=False)
+
+    words = "; ".join(f"{name} {gain_with_interval(row, metric)}" for name, row in reversed(ranked))
+    return _chart(draw, (9.6, 1.2 + 0.3 * len(ranked)), f"Gain in {metric_name(metric)} over the student alone", words)
 
 
 def frontier_plot(students: Mapping[str, Mapping[str, Any]], cost: str, axis: str, metric: str) -> Markup | None:
@@ -76,45 +101,32 @@ def frontier_plot(students: Mapping[str, Mapping[str, Any]], cost: str, axis: st
     Returns:
         The chart, or None where the costs are not known.
     """
-    points: list[tuple[str, str, float, float]] = []
+    points: dict[str, tuple[str, float, float, bool]] = {}
     for student, found in students.items():
-        arms = {"teacher": found["teacher"]} if not points else {}
-        arms |= {"alone": found["alone"], **found["methods"]}
+        arms = {name: arm for name, arm in arms_of(found).items() if arm.get(cost) and arm.get(metric) is not None}
+        ranked = sorted(set(arms) & set(found["methods"]), key=lambda name: arms[name][metric])
+        # of the methods the best alone is named: more names would lie on each other
+        named = {"teacher", "alone", *(ranked[:1] if is_lower_better(metric) else ranked[-1:])}
         for name, arm in arms.items():
-            if arm.get(cost) and arm.get(metric) is not None:
-                title = name if name == "teacher" else f"{student}, {name}"
-                points.append((title, name if name in ("teacher", "alone") else "distilled", arm[cost], arm[metric]))
+            title = name if name == "teacher" else f"{student}, {name}"
+            points[title] = (_kind(name), arm[cost], arm[metric], name in named)
     if len(points) < 2:
         return None
-    costs, values = [point[2] for point in points], [point[3] for point in points]
-    first, last = min(costs) / 1.9, max(costs) * 1.9
-    low, high = _padded(min(values), max(values), 0.12)
-    width, height, left, top = 460.0, 320.0, 56.0, 16.0
-    across = log_scale(first, last, left, width - 12)
-    up = linear_scale(low, high, height - 48, top)
-    sheet = Sheet(
-        width,
-        height,
-        f"{metric_name(metric)} against {axis}",
-        "; ".join(f"{name}: {large(x)}, {number(y, metric)}" for name, _, x, y in points),
-    )
-    for tick in linear_ticks(low, high):
-        sheet.line(left, up(tick), width - 12, up(tick), "grid")
-        sheet.text(left - 8, up(tick) + 4, number(tick, metric), "tick", "end")
-    for tick in log_ticks(first, last):
-        sheet.line(across(tick), height - 48, across(tick), height - 43, "zero")
-        sheet.text(across(tick), height - 29, large(tick).replace(".00", "").replace(".0", ""), "tick", "middle")
-    sheet.line(left, height - 48, width - 12, height - 48, "zero")
-    for title, kind, x, y in sorted(points, key=lambda point: point[1] == "distilled"):
-        hint = f"{title}: {metric_name(metric)} {number(y, metric)} at {large(x)} {axis}"
-        draw = sheet.diamond if kind == "teacher" else sheet.circle
-        draw(across(x), up(y), 7.0 if kind == "teacher" else 5.0, f"mark {kind}", hint)
-    labelled = _to_label(points, metric)
-    for (title, _, x, _), place in zip(labelled, apart([up(y) for *_, y in labelled]), strict=True):
-        shift, anchor = (11, "start") if across(x) < width * 0.6 else (-11, "end")
-        sheet.text(across(x) + shift, place + 4, shortened(title), "label", anchor)
-    sheet.text((left + width) / 2, height - 8, axis, "axis", "middle")
-    return sheet.markup
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _logarithmic(axes, "x")
+        for title, (kind, x, y, named) in points.items():
+            axes.plot(x, y, "D" if kind == "teacher" else "o", color=COLOURS[kind])
+            if named:
+                shift = (0, -15 if kind == "alone" else 7)
+                axes.annotate(_shortened(title), (x, y), shift, textcoords="offset points", ha="center")
+        axes.margins(0.25, 0.2)
+        axes.set_xlabel(axis)
+        axes.set_ylabel(metric_name(metric))
+
+    words = "; ".join(f"{title}: {large(x)}, {number(y, metric)}" for title, (_, x, y, _) in points.items())
+    return _chart(draw, (4.8, 3.3), f"{metric_name(metric)} against {axis}", words)
 
 
 def box_plot(values: pd.DataFrame, metric: str, title: str, ends: tuple[float, float]) -> Markup:
@@ -126,54 +138,148 @@ def box_plot(values: pd.DataFrame, metric: str, title: str, ends: tuple[float, f
         title: for those who cannot see it.
         ends: of the axis; charts that are to be compared have the same.
     """
-    arms = [arm for arm in values.columns if values[arm].notna().any()]
-    low, high = _padded(*ends)
-    left, width = label_width(arms), 960.0
-    bottom = 8 + ROW * len(arms)
-    place = linear_scale(low, high, left, width - 16)
-    medians = "; ".join(f"{arm} median {number(values[arm].median(), metric)}" for arm in arms)
-    sheet = Sheet(width, bottom + 44, title, medians)
-    for tick in linear_ticks(low, high, 7):
-        sheet.line(place(tick), 4, place(tick), bottom, "grid")
-        sheet.text(place(tick), bottom + 16, number(tick, metric), "tick", "middle")
-    for index, arm in enumerate(arms):
-        column = values[arm].dropna()
-        kind = arm if arm in ("teacher", "alone") else "distilled"
-        y = 8 + ROW * (index + 0.5)
-        first, middle, third = np.quantile(column, [0.25, 0.5, 0.75])
-        reach = 1.5 * (third - first)
-        inside = column[(column >= first - reach) & (column <= third + reach)]
-        sheet.text(left - 12, y + 4, shortened(arm), "label", "end")
-        sheet.line(place(inside.min()), y, place(inside.max()), y, f"whisker {kind}")
-        hint = f"{arm}: median {number(middle, metric)}, quartiles {number(first, metric)} and {number(third, metric)}"
-        sheet.rectangle(place(first), y - 8, place(third) - place(first), 16, f"box {kind}", hint)
-        for case, value in column.items():
-            sheet.circle(place(value), y, 2.6, f"dot {kind}", f"{case}: {number(value, metric)}")
-        sheet.line(place(middle), y - 8, place(middle), y + 8, f"median {kind}")
-    sheet.text((left + width) / 2, bottom + 36, metric_name(metric), "axis", "middle")
-    return sheet.markup
+    columns = {str(arm): values[arm].dropna() for arm in reversed(values.columns) if values[arm].notna().any()}
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for place, (arm, column) in enumerate(columns.items()):
+            colour = COLOURS[_kind(arm)]
+            lines: Any = {name: {"color": colour} for name in ("boxprops", "whiskerprops", "capprops", "medianprops")}
+            axes.boxplot(column, orientation="horizontal", positions=[place], widths=0.6, showfliers=False, **lines)
+            axes.plot(column, [place] * len(column), ".", color=colour, alpha=0.6)
+        axes.set_yticks(range(len(columns)), [_shortened(arm) for arm in columns])
+        room = 0.03 * (ends[1] - ends[0]) or 0.01
+        axes.set_xlim(ends[0] - room, ends[1] + room)
+        axes.set_xlabel(metric_name(metric))
+
+    medians = [f"{arm} median {number(float(column.median()), metric)}" for arm, column in columns.items()]
+    return _chart(draw, (9.6, 0.7 + 0.32 * len(columns)), title, "; ".join(reversed(medians)))
 
 
-def shortened(name: str) -> str:
-    """A name that fits beside a chart."""
+def curve_chart(method: str, histories: Mapping[str, Sequence[pd.DataFrame]]) -> Markup | None:
+    """Validation and every term of the loss of a method by epoch: the mean over runs, thick, and each run, thin.
+
+    Where the student alone has a curve of that name it stands beside the method's, in the validation the teacher's too.
+
+    Args:
+        method: name of the arm.
+        histories: arm → learning curves of its runs; columns epoch, step, name, value. Of "teacher", "alone" and the
+            method.
+    """
+    names = dict.fromkeys(name for history in histories[method] for name in history["name"])
+    # a learning rate is a choice and no result
+    shown = [name for name in names if name.startswith((VALIDATION, TRAINING)) and name != "train/learning_rate"]
+    shown.sort(key=lambda name: not name.startswith(VALIDATION))
+    curves: dict[str, dict[str, list[pd.Series]]] = {}
+    for name in shown:
+        arms = ["teacher", "alone", method] if name.startswith(VALIDATION) else ["alone", method]
+        runs = {arm: [_finite(history, name) for history in histories[arm]] for arm in arms}
+        curves[name] = {arm: [run for run in found if len(run)] for arm, found in runs.items() if any(map(len, found))}
+    if not curves:
+        return None
+    rows = -(-len(curves) // ACROSS)
+
+    def draw(figure: Figure) -> None:
+        places = figure.subplots(rows, ACROSS, squeeze=False).flat
+        for (name, arms), axes in zip(curves.items(), places, strict=False):
+            axes.set_title(_term(name), fontsize=10)
+            for arm, runs in arms.items():
+                for run in runs:
+                    axes.plot(run.index, run, color=COLOURS[_kind(arm)], alpha=0.25, linewidth=1)
+                axes.plot(_mean(runs), color=COLOURS[_kind(arm)], marker="" if len(_mean(runs)) > 1 else "o")
+            low, high = axes.dataLim.intervaly
+            if name.startswith(TRAINING) and low > 0 and high / low > STEEP:
+                _logarithmic(axes, "y")
+            axes.set_xlabel("epoch")
+        for axes in places:
+            axes.set_axis_off()
+
+    ends = [
+        f"{_term(name)}, {arm} ends at {_mean(runs).iloc[-1]:.4g}"
+        for name, arms in curves.items()
+        for arm, runs in arms.items()
+    ]
+    return _chart(draw, (9.6, 2.3 * rows), f"{method}: learning curves", "; ".join(ends))
+
+
+def few_labels_chart(student: str, parts: Mapping[str, Mapping[str, Any]], metric: str) -> Markup:
+    """A line a network over the number of labelled patients; dashed where unlabelled images joined the training.
+
+    Args:
+        student: name.
+        parts: number of labelled patients → results.
+        metric: the key metric.
+    """
+    arms = dict.fromkeys(arm for part in parts.values() for arm in arms_of(part))
+    values = {arm: {count: arms_of(part).get(arm, {}).get(metric) for count, part in parts.items()} for arm in arms}
+    lines = {arm: {count: y for count, y in line.items() if y is not None} for arm, line in values.items()}
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for arm, line in lines.items():
+            style = "--" if "+unlabelled" in arm else "-"
+            axes.plot(list(line), list(line.values()), style, marker="o", label=_shortened(arm), color=COLOURS.get(arm))
+        axes.set_xlabel("labelled patients")
+        axes.set_ylabel(metric_name(metric))
+        figure.legend(loc="outside right upper", frameon=False)
+
+    words = [f"{arm}: {', '.join(number(value, metric) for value in line.values())}" for arm, line in lines.items()]
+    title = f"{metric_name(metric)} of {student} by number of labelled patients"
+    return _chart(draw, (9.6, 3.5), title, "; ".join(words))
+
+
+def _chart(draw: Callable[[Figure], None], size: tuple[float, float], title: str, words: str) -> Markup:
+    """What is drawn, as an element of the page; title and words are for those who cannot see it."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    stream = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(size, layout="constrained")
+        draw(figure)
+        figure.savefig(stream, format="svg", transparent=True)
+    body = stream.getvalue().partition("<svg")[2].partition(">")[2]
+    # what is not drawn names other sites, and its style would be the whole page's
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s+", " ", re.sub(r"(\d\.\d\d)\d{3,}", r"\1", body))
+    # the charts of a page must not share their names
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\1chart{next(_numbers)}-", body.replace("xlink:", ""))
+    for name, colour in COLOURS.items():
+        body = body.replace(colour, f"var(--{name})")
+    width, height = (72 * length for length in size)
+    head = (
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(f"{title}: {words}")}" class="chart">'
+    )
+    return Markup(head + body)
+
+
+def _logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axes.set(**{f"{which}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(EngFormatter() if which == "x" else "{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _kind(arm: str) -> str:
+    return arm if arm in ("teacher", "alone") else "distilled"
+
+
+def _shortened(name: str) -> str:
     return name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
 
 
-def label_width(names: Sequence[str] | Mapping[str, Any]) -> float:
-    """Room for the longest of the names, in units of the sheet."""
-    return 30 + 8.0 * max((len(shortened(name)) for name in names), default=0)
+def _term(name: str) -> str:
+    return name.removeprefix(TRAINING).replace("/", ": ")
 
 
-def _padded(low: float, high: float, part: float = 0.06) -> tuple[float, float]:
-    room = (high - low) * part or max(abs(high), 1e-3) * part
-    return low - room, high + room
+def _finite(history: pd.DataFrame, name: str) -> pd.Series:
+    """The finite values of a curve by epoch."""
+    run = history[history["name"] == name].set_index("epoch")["value"].astype(float)
+    return run[run.abs() < float("inf")]
 
 
-def _to_label(points: Sequence[tuple[str, str, float, float]], metric: str) -> list[tuple[str, str, float, float]]:
-    """Teacher, students alone, and at each cost the best of the distilled: more names would lie on each other."""
-    best: dict[float, tuple[str, str, float, float]] = {}
-    sign = -1.0 if is_lower_better(metric) else 1.0
-    for point in points:
-        if point[1] == "distilled" and (point[2] not in best or sign * point[3] > sign * best[point[2]][3]):
-            best[point[2]] = point
-    return [*(point for point in points if point[1] != "distilled"), *best.values()]
+def _mean(runs: Sequence[pd.Series]) -> pd.Series:
+    return pd.concat(runs).groupby(level=0).mean()

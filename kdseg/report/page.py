@@ -9,10 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kdseg.report.case_panels import COLOURS, OTHER_CLASS, case_panels
-from kdseg.report.charts import box_plot, forest_plot, frontier_plot
-from kdseg.report.curves import curve_charts
+from kdseg.report.charts import box_plot, curve_chart, few_labels_chart, forest_plot, frontier_plot
 from kdseg.report.details import case_table, runs_table, settings_table, standing_table
-from kdseg.report.few_labels import Parts, few_labels_chart, few_labels_table
+from kdseg.report.few_labels import Parts, few_labels_table
 from kdseg.report.tables import result_tables
 from kdseg.report.verdict import HEADINGS, level_of, verdict_of
 from kdseg.report.words import counted, gain_with_interval, large, metric_name, number
@@ -85,7 +84,7 @@ def _student_block(
         "verdicts": [
             verdict_of(name, methods[name], found["alone"], found["teacher"], metric, len(methods)) for name in ranked
         ],
-        "tables": result_tables(comparison, student, found),
+        "tables": result_tables(student, found, metric),
         "forest": forest_plot(methods, _lead(found, metric), metric) if best else None,
         "boxes": list(_boxes(comparison, student)) if measured else [],
         "cases": case_table(comparison, student) if measured else None,
@@ -94,7 +93,7 @@ def _student_block(
         else (few_labels_chart(student, labels, metric), few_labels_table(student, labels, metric)),
         "pictures": case_panels(comparison, student, best) if best else [],
         "best": best,
-        "curves": [(name, charts) for name in ranked if (charts := _curves(comparison, student, name))],
+        "curves": [(name, chart) for name in ranked if (chart := _curves(comparison, student, name)) is not None],
     }
 
 
@@ -156,9 +155,8 @@ def _boxes(comparison: Comparison, student: str) -> Iterator[tuple[str, Markup]]
         yield f"Site: {site}", box_plot(of_site, metric, f"{metric_name(metric)} at {site}", ends)
 
 
-def _curves(comparison: Comparison, student: str, method: str) -> list[Markup]:
-    histories = {arm: list(comparison.histories(arm, student)) for arm in ("teacher", "alone", method)}
-    return curve_charts(method, histories)
+def _curves(comparison: Comparison, student: str, method: str) -> Markup | None:
+    return curve_chart(method, {arm: list(comparison.histories(arm, student)) for arm in ("teacher", "alone", method)})
 
 
 def _notices(comparison: Comparison, found: Mapping[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ __all__ = [
     "p_value",
     "share",
     "signed",
+    "then_gain",
 ]
 
 NONE = "–"
@@ -29,6 +30,8 @@ METRIC_NAMES = {
     "auc": "AUC",
     "hd95_px": "HD95 (px)",
     "hd95_mm": "HD95 (mm)",
+    "dice_transunet": "Dice (TransUNet's protocol)",
+    "hd95_transunet": "HD95 (TransUNet's protocol)",
 }
 
 
@@ -84,6 +87,16 @@ def gain_with_interval(row: Mapping[str, Any], metric: str = "") -> str:
     """
     gain = signed(row["gain"], metric)
     return gain if row["ci_low"] is None else f"{gain} ({interval(row['ci_low'], row['ci_high'], metric)})"
+
+
+def then_gain(row: Mapping[str, Any], metric: str) -> str:
+    """What follows a mean: the gain with its interval where it is known.
+
+    Example:
+        >>> then_gain({"gain": 0.02, "ci_low": None}, "dice"), then_gain({}, "dice")
+        ('; +0.020', '')
+    """
+    return "" if row.get("gain") is None else f"; {gain_with_interval(row, metric)}"
 
 
 def mean_with_spread(entry: Mapping[str, Any] | None, metric: str = "") -> str:

@@ -12,10 +12,9 @@ import pandas as pd
 from kdseg.statistics.comparison import Comparison, read_comparison
 from kdseg.statistics.gains import RUN, gain_over_alone, gains_over_alone, nothing_known
 
-__all__ = ["case_values", "results", "statistics_of"]
+__all__ = ["case_values", "of_students", "results", "statistics_of"]
 
 COSTS = ("params", "macs", "ms_per_image", "seconds", "steps")
-GROUP_KEYS = ("gain", "ci_low", "ci_high", "compared_cases", "reasons")
 
 
 def results(out: str | Path) -> dict[str, Any]:
@@ -50,6 +49,11 @@ def statistics_of(comparison: Comparison) -> dict[str, Any]:
     }
     content |= next(iter(students.values()), {})
     return content | ({"students": students} if len(students) > 1 else {})
+
+
+def of_students(comparison: Comparison, found: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The results of each student by name, from those of the comparison."""
+    return found.get("students", dict.fromkeys(comparison.students, found))
 
 
 def case_values(comparison: Comparison, student: str, metric: str) -> pd.DataFrame:

@@ -20,8 +20,15 @@ from tests.tiny import SIZE, discriminator_step, images
 
 STEPS = 2
 
+# the memories of CIRKD alone: its relations between images need the whole batch. Enough draws for every position, since
+# the processes do not draw alike
+MEMORIES = {
+    memory: {"loss": "memory", "memory": memory, "taps": ["enc3", "logits"], "entries": 128, "draws": 64}
+    for memory in ("pixel", "region")
+}
 
-def train(method: str, batches: list[Any], world: int) -> dict[str, Any]:
+
+def train(method: Any, batches: list[Any], world: int) -> dict[str, Any]:
     """The losses of some steps and the student's weights after them."""
     torch.manual_seed(0)
     # batch statistics differ between a batch and its halves; the statistics of one image do not
@@ -42,7 +49,10 @@ def train(method: str, batches: list[Any], world: int) -> dict[str, Any]:
     losses: list[float] = []
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda e: losses.append(loss_terms(e.state.output)["loss"]))
     trainer.run()
-    return {"losses": torch.tensor(losses), "weights": student.state_dict()}
+    memories = {
+        name: value for name, value in distilled.terms.state_dict().items() if name.endswith(("filled", "keys"))
+    }
+    return {"losses": torch.tensor(losses), "weights": student.state_dict(), "memories": memories}
 
 
 def per_image(network: nn.Module) -> nn.Module:
@@ -59,15 +69,19 @@ def batches(part: slice) -> list[dict[str, torch.Tensor]]:
     return [{key: torch.stack([item[key] for item in group]) for key in ("image", "label")} for group in groups]
 
 
-def _half(rank: int, rendezvous: str, method: str, folder: str) -> None:
+def _half(rank: int, rendezvous: str, method: Any, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
     torch.save(train(method, batches(slice(2 * rank, 2 * rank + 2)), 2), f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("method", ["kd", "lightvessel", "ft", "fitnet", "cwd"])
-def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    "method",
+    ["kd", "lightvessel", "ft", "fitnet", "cwd", MEMORIES],
+    ids=lambda m: m if isinstance(m, str) else "memory",
+)
+def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path: Path, method: Any) -> None:
     # forked, because a fresh process would import MONAI for seconds
     torch.multiprocessing.start_processes(
         _half, args=(f"file://{tmp_path / 'rendezvous'}", method, str(tmp_path)), nprocs=2, start_method="fork"
@@ -78,3 +92,7 @@ def test_two_processes_give_the_loss_and_the_weights_of_one(tmp_path: Path, meth
     for name, value in whole["weights"].items():
         torch.testing.assert_close(first["weights"][name], second["weights"][name], rtol=0, atol=0)
         torch.testing.assert_close(first["weights"][name], value, rtol=1e-3, atol=1e-5)
+    for name, value in whole["memories"].items():
+        assert torch.equal(first["memories"][name], second["memories"][name]), "what rank 0 saves is what rank 1 has"
+        # positions are drawn in another order, and kept all
+        torch.testing.assert_close(first["memories"][name].float().sum(1), value.float().sum(1), rtol=1e-4, atol=1e-4)

@@ -12,7 +12,7 @@ from kdseg.errors import UserError
 from kdseg.phantom import write_phantom_set
 from kdseg.phantom.angiogram import Angiogram
 from kdseg.phantom.dicom import ENCODINGS, Encoding, write_dicom
-from kdseg.phantom.projection import CArm
+from kdseg.phantom.vessels import View
 
 
 def read(path: Path):
@@ -85,8 +85,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: f"{encoding.bits}-{encoding.photometric[-1]}")
 def test_grey_values_survive_every_encoding(encoding: Encoding, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).random((1, 8, 8), dtype=np.float32)
-    arm = CArm(30.0, -20.0, 8, 0.4321)
-    acquisition = Angiogram(frames, np.zeros((8, 8), bool), arm)
+    view = View(30.0, -20.0, 8, 0.4321)
+    acquisition = Angiogram(frames, np.zeros((8, 8), bool), view)
     write_dicom(tmp_path / "a.dcm", acquisition, encoding, patient=1, series=1, seed=0)
     file = read(tmp_path / "a.dcm")
     white = 2**encoding.bits - 1
@@ -95,7 +95,7 @@ def test_grey_values_survive_every_encoding(encoding: Encoding, tmp_path: Path) 
         greys = 1.0 - greys
     assert greys == pytest.approx(frames[0], abs=0.51 / white)
     assert (file.PositionerPrimaryAngle, file.PositionerSecondaryAngle) == (30.0, -20.0)
-    assert list(file.ImagerPixelSpacing) == [0.4321, 0.4321]
+    assert list(file.ImagerPixelSpacing) == [0.6049, 0.6049]  # 1.4 times as large on the detector
 
 
 def test_a_set_that_was_stopped_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

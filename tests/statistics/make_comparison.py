@@ -167,5 +167,9 @@ def _write_picture(folder: Path, name: str, number: int, dice: float) -> None:
     folder = folder / "evaluation_test" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
-        folder / picture_file(name), image=image.clip(0, 255).astype(np.uint8), truth=truth, prediction=prediction
+        folder / picture_file(name),
+        image=image.clip(0, 255).astype(np.uint8),
+        truth=truth,
+        prediction=prediction,
+        slice=[],
     )

@@ -10,6 +10,9 @@ from kdseg.errors import UserError, suggestion
 __all__ = ["ERROR", "KINDS", "UNUSABLE", "WARNING", "Finding", "kinds_named", "regraded"]
 
 ERROR, WARNING = "error", "warning"
+LARGE = "label that covers most of the image"
+# part of the cases
+USUAL = 0.2
 # no training could read the files
 UNUSABLE = ("image unusable", "label unusable", "label of another size")
 KINDS = (
@@ -25,7 +28,7 @@ KINDS = (
     "label of three values",
     "label that is ignored everywhere",
     "empty label",
-    "label that covers most of the image",
+    LARGE,
     "left and right exchanged",
 )
 """What can be wrong with a case by itself."""
@@ -66,8 +69,16 @@ def kinds_named(names: Sequence[str]) -> list[str]:
     return kinds
 
 
-def regraded(findings: Sequence[Finding], accept: Sequence[str] = (), refuse: Sequence[str] = ()) -> list[Finding]:
-    """Findings whose kind is accepted as warnings, those whose kind is refused as errors; errors first."""
+def regraded(
+    findings: Sequence[Finding], cases: int, accept: Sequence[str] = (), refuse: Sequence[str] = ()
+) -> list[Finding]:
+    """Findings whose kind is accepted as warnings, those whose kind is refused as errors; errors first.
+
+    Where large structures are usual, among ``cases`` cases, no word is lost on them.
+    """
     grades = dict.fromkeys(refuse, ERROR) | dict.fromkeys(accept, WARNING)
     graded = [replace(finding, grade=grades.get(finding.kind, finding.grade)) for finding in findings]
+    large = [finding for finding in graded if finding.kind == LARGE and finding.grade == WARNING]
+    if len(large) > USUAL * cases:
+        graded = [finding for finding in graded if finding not in large]
     return sorted(graded, key=lambda finding: (finding.grade != ERROR, finding.kind))

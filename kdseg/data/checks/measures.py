@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kdseg.data.checks.content import content_of_picture, content_of_volume, thumbnail
-from kdseg.data.checks.findings import ERROR, WARNING, Finding
+from kdseg.data.checks.findings import ERROR, LARGE, WARNING, Finding
 from kdseg.data.checks.loading import LoadedCase
 from kdseg.data.lists.datalist import IGNORED_NAME
 
@@ -150,7 +150,7 @@ def _label_findings(measures: CaseMeasures, label: np.ndarray, labels: Mapping[s
         (
             covered > LARGEST_LABEL,
             WARNING,
-            "label that covers most of the image",
+            LARGE,
             f"the mask covers {covered:.0%} of the image; it seems to be inverted",
         ),
     ]

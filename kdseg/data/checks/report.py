@@ -116,7 +116,9 @@ def check_datalist(path: str | Path, out: str | Path | None = None, progress: bo
         show=None if out is None else show,
     )
     findings += set_findings(cases)
-    findings = regraded(findings, **content.get("checks", {}))
+    checks = content.get("checks")
+    asked = {name: checks.get(name) or () for name in ("accept", "refuse")} if isinstance(checks, dict) else {}
+    findings = regraded(findings, len(cases), **asked)
     sheets = []
     if out is not None:
         from kdseg.data.checks.sheet import write_sheets

@@ -21,9 +21,9 @@ Key = tuple[tuple[str, ...], str]
 MASK_WORDS = "segmentations?|seg|labels?|masks?|gt|ground_?truth|anno(?:tation)?s?|gland|prostate"
 IMAGE_WORDS = "images?|img|dicom|ct|mri?|t2w?|volume"
 # a word at the end, or before a number, or alone
-MASK_NAME = re.compile(rf"(?P<end>.+?)[_-](?:{MASK_WORDS})|(?:{MASK_WORDS})(?:[_-]?(?P<start>\d.*))?", re.IGNORECASE)
+MASK_NAME = re.compile(rf"(?:{MASK_WORDS})(?:[_-]?(?P<start>\d.*))?|(?P<end>.+?)[_-](?:{MASK_WORDS})", re.IGNORECASE)
 IMAGE_NAME = re.compile(
-    rf"(?P<end>.+?)[_-](?:{IMAGE_WORDS}|0000)|(?:{IMAGE_WORDS})(?:[_-]?(?P<start>\d.*))?", re.IGNORECASE
+    rf"(?:{IMAGE_WORDS})(?:[_-]?(?P<start>\d.*))?|(?P<end>.+?)[_-](?:{IMAGE_WORDS}|0000)", re.IGNORECASE
 )
 # problems of a kind for which the nearest name is looked for
 EXPLAINED = 3

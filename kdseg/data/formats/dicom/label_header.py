@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kdseg.data.formats.dicom.headers import open_header
 from kdseg.data.formats.dicom.pseudonym import pseudonym
+from kdseg.data.open import decoding
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ KEYWORDS = (
     "Modality",
     "PatientID",
     "StudyInstanceUID",
+    "FrameOfReferenceUID",
     "SegmentSequence",
     "ReferencedSeriesSequence",
     "StructureSetROISequence",
@@ -36,6 +39,7 @@ class DicomLabels:
         kind: "SEG" or "RTSTRUCT".
         patient, study: pseudonyms, as in :class:`DicomSeries`.
         references: pseudonyms of the image series that it was drawn on, where it says so.
+        spaces: pseudonyms of the frames of reference that it was drawn in, where it says so.
         names: of its segments or regions, in their order.
     """
 
@@ -44,6 +48,7 @@ class DicomLabels:
     patient: str
     study: str
     references: tuple[str, ...]
+    spaces: tuple[str, ...]
     names: tuple[str, ...]
 
 
@@ -62,20 +67,27 @@ def read_label_header(path: Path) -> DicomLabels:
             expected="a segmentation (SEG) or contours (RTSTRUCT)",
             fix="name the file that has the labels",
         )
-    if kind == "SEG":
-        names = [str(item.get("SegmentLabel") or "") for item in dataset.get("SegmentSequence") or []]
-        series = dataset.get("ReferencedSeriesSequence") or []
-    else:
-        names = [str(item.get("ROIName") or "") for item in dataset.get("StructureSetROISequence") or []]
-        series = _structure_set_series(dataset)
-    return DicomLabels(
-        file=str(path),
-        kind=kind,
-        patient=pseudonym(str(dataset.PatientID)) if dataset.get("PatientID") else "",
-        study=pseudonym(str(dataset.get("StudyInstanceUID") or "")),
-        references=tuple(pseudonym(str(item.SeriesInstanceUID)) for item in series if item.get("SeriesInstanceUID")),
-        names=tuple(names),
-    )
+    with decoding(path.name, "a header that cannot be read", "a whole SEG or RTSTRUCT file"):
+        if kind == "SEG":
+            names = [str(item.get("SegmentLabel") or "") for item in dataset.get("SegmentSequence") or []]
+            series = dataset.get("ReferencedSeriesSequence") or []
+        else:
+            names = [str(item.get("ROIName") or "") for item in dataset.get("StructureSetROISequence") or []]
+            series = _structure_set_series(dataset)
+        spaces = [dataset, *(dataset.get("StructureSetROISequence") or [])]
+        return DicomLabels(
+            file=str(path),
+            kind=kind,
+            patient="".join(_pseudonyms([dataset], "PatientID")),
+            study=pseudonym(str(dataset.get("StudyInstanceUID") or "")),
+            references=_pseudonyms(series, "SeriesInstanceUID"),
+            spaces=_pseudonyms(spaces, "FrameOfReferenceUID") + _pseudonyms(spaces, "ReferencedFrameOfReferenceUID"),
+            names=tuple(names),
+        )
+
+
+def _pseudonyms(items: Iterable[Dataset], keyword: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(pseudonym(str(item.get(keyword))) for item in items if item.get(keyword)))
 
 
 def _structure_set_series(dataset: Dataset) -> list[Dataset]:
