@@ -53,7 +53,7 @@ def test_a_lower_level(slides: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(told["cases"]) == 4 and not any(finding["grade"] == "error" for finding in told["findings"])
     tiny = {"tile": 32, "patch_size": [32, 32], "border": 4, "epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
     known = {**tiny, "mlflow": False, "level": 1, "datalist": str(out), "output_dir": str(tmp_path / "out")}
-    known |= {"network_def#_target_": "kdseg.networks.ENet"}
+    known |= {"network": {"name": "enet"}}
     workflow = run_bundle(bundle_folder(TASK), ["train"], known)
     assert workflow.parser.get_parsed_content("validate#dataset")[0]["image"].shape == (1, 64, 64)
 
