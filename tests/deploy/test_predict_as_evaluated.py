@@ -17,6 +17,7 @@ import tifffile
 import torch
 from ignite.engine import Engine, Events
 from PIL import Image
+from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from kdseg.configuration import bundle_folder, run_bundle
@@ -107,6 +108,7 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[str, dict[str, Any], list[str]
             ("abdomen nifti", {}, [], {"largest_component": True}),
             ("abdomen nifti", {}, [], {"head": "sigmoid", "largest_component": True}),
             ("abdomen nifti", {}, [], {"classes": ["spleen", "liver"]}),
+            ("abdomen gaps", {}, [], {"uneven": "resample"}),
             ("abdomen dicom", {}, ["train_3d"], IN_3D),
             ("abdomen nifti", {}, ["train_3d"], {**IN_3D, "overlap": 0.25, "window": [-60, 140]}),
             ("abdomen nifti", {}, ["train_3d"], {**IN_3D, "spacing": [1.1, 0.9, 2.0], "head": "sigmoid"}),
@@ -198,7 +200,7 @@ def write_volumes(folder: Path, kind: str) -> None:
         if form == "nifti":
             write_nifti(place.parent / f"{place.name}.nii.gz", image)
             write_nifti(mask, label)
-        elif form == "dicom":
+        elif form in ("dicom", "gaps"):
             write_dicom(place, image, modality, f"patient {number}")
             write_nifti(mask, label)
         else:
@@ -223,6 +225,13 @@ def write_study(place: Path, mask: Path, form: str, image: np.ndarray, label: np
     nibabel.save(nibabel.Nifti1Image(order, np.asarray(meta["original_affine"])), mask)
 
 
+def remove_slices(source: Path) -> None:
+    """One in the middle of every series, which prepare would have refused."""
+    for folder in sorted({path.parent for path in source.rglob("*.dcm")}):
+        files = sorted(folder.glob("*.dcm"), key=lambda path: float(dcmread(path).ImagePositionPatient[2]))
+        files[2].unlink()
+
+
 WRITERS = {"coronary": write_pictures, "gastric": write_fields, "synapse": write_volumes, "prostate": write_volumes}
 
 
@@ -240,6 +249,8 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if not path.exists():
             result = prepare_task(bundle, source, path, fractions=(0.5, 0.25, 0.25), **options)
             assert result.problems == []
+            if kind == "abdomen gaps":
+                remove_slices(source)
         return path
 
     return get
