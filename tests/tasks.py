@@ -13,6 +13,9 @@ from kdseg.task import HISTORY_FILE, Task, network, write_json
 TEACHER = {"name": "unet", "base_channels": 3}
 """A network that has all usual taps."""
 
+VARIED = {"name": "basic_unet", "features": [4, 4, 4, 4, 4, 4]}
+"""Normalises each image by itself: untrained, it gives other things at other places."""
+
 
 def tiny_task(**values: Any) -> Task:
     """One class in grey pictures, normalised; the student is a network of two channels."""

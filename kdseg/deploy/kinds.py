@@ -27,8 +27,8 @@ def to_tensor(image: Any, task: Task) -> MetaTensor:
     Raises:
         UserError: for another kind of object, or another number of axes than the task's images have.
     """
-    array, affine = _array(image)
     picture = task.kind == "picture"
+    array, affine = _array(image, picture)
     if picture and array.ndim in (2, 3) and (array.ndim == 2 or array.shape[-1] == 3):
         low, high = natural_limits([array])
         values = np.clip((array.astype(np.float32) - low) / (high - low), 0, 1)
@@ -52,10 +52,13 @@ def to_tensor(image: Any, task: Task) -> MetaTensor:
     return MetaTensor(torch.from_numpy(np.ascontiguousarray(channels)), affine=torch.from_numpy(affine), meta=meta)
 
 
-def _array(image: Any) -> tuple[np.ndarray, np.ndarray]:
+def _array(image: Any, picture: bool) -> tuple[np.ndarray, np.ndarray]:
     kind = type(image).__module__.split(".")[0]
     if kind == "nibabel":
-        return np.asarray(image.dataobj), np.asarray(image.affine, dtype=np.float64)
+        array = np.asarray(image.dataobj)
+        # its axes are W, H and, of a picture, one slice
+        flat = array.reshape(array.shape[:2]).T if picture and array.size == np.prod(array.shape[:2]) else array
+        return flat, np.asarray(image.affine, dtype=np.float64)
     if kind == "SimpleITK":
         import SimpleITK
 
@@ -91,7 +94,7 @@ def from_mask(mask: Tensor, image: Any, meta: Any) -> Any:
     if kind == "nibabel":
         import nibabel
 
-        return nibabel.Nifti1Image(plain, image.affine)
+        return nibabel.Nifti1Image(plain if volume else values[0][..., None], image.affine)
     if isinstance(image, (tuple, list)):
         return plain, np.asarray(image[1])
     if isinstance(image, Tensor):

@@ -27,6 +27,9 @@ from kdseg.transforms import class_numbers_of
 
 __all__ = ["Student", "load"]
 
+# what may be said anew for each file
+READING = ("frame", "series", "uneven")
+
 
 class Student:
     """What ``kdseg train`` and ``kdseg distill`` leave in their folder, ready for use.
@@ -34,20 +37,24 @@ class Student:
     Args:
         folder: of the training, or a bundle with weights in ``models/``, or the file of weights.
         device: "cpu", "cuda", …; None: CUDA where it is.
-        changes: where and how to read: "frame", "series", "uneven"; see :class:`kdseg.Task`.
+        changes: where and how to read: "frame", "series", "uneven", see :class:`kdseg.Task`; all else is as trained.
 
     Attributes:
         task: what the network is fed and what comes out.
         history: how it was trained.
 
     Raises:
-        UserError: when there is no trained network, or its weights do not fit it.
+        UserError: when there is no trained network, or its weights do not fit it; for another change.
     """
 
     def __init__(
         self, folder: str | Path, device: str | torch.device | None = None, changes: Mapping[str, Any] | None = None
     ) -> None:
         quiet()
+        for name in changes or {}:
+            if name not in READING:
+                found, fix = "a change of what the network was trained with", "train another one with it"
+                raise UserError(name, found=found, expected=f"{', '.join(READING)}, or none", fix=fix)
         trained = open_trained(folder)
         self.task = trained.task.changed(changes or {})
         self.history = trained.history
