@@ -95,12 +95,12 @@ def pair(
     folders = {path.parent for path, (_, several) in images.items() if several} if search.kind == "picture" else set()
     faults = [path for path in alone if path.parent in folders]
     for kind, paths, others in (("no mask", faults, unused), ("a mask without an image", unused, alone)):
-        names = {file_stem(other): str(other.relative_to(search.source)) for other in others}
+        candidates = {file_stem(other): str(other.relative_to(search.source)) for other in others}
         for number, path in enumerate(paths):
             found.problem(path, search.source, kind)
-            near = difflib.get_close_matches(file_stem(path), names, n=1) if number < EXPLAINED else ()
+            near = difflib.get_close_matches(file_stem(path), candidates, n=1) if number < EXPLAINED else ()
             if near:
-                found.problems[-1]["near"] = names[near[0]]
+                found.problems[-1]["near"] = candidates[near[0]]
     return [path for path in alone if path.parent not in folders]
 
 
