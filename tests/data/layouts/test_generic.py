@@ -50,6 +50,22 @@ def labels_of(result: Preparation) -> dict[str, str]:
     return json.loads(result.datalist.read_text())["labels"]
 
 
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("testA_{n}.bmp", "testA_{n}_anno.bmp"),
+        ("case{n}/image.png", "case{n}/mask.png"),
+        ("Image_{n}.jpg", "Mask_{n}.png"),
+        ("a/imgs/{n}.png", "a/groundtruth/{n}.png"),
+    ],
+)
+def test_names_that_are_known(source: Path, image: str, mask: str) -> None:
+    pictures(source, image, mask)
+    result, cases = listed(source)
+    pairs = {(str(source / image.format(n=n)), str(source / mask.format(n=n))) for n in range(4)}
+    assert result.problems == [] and {(record["image"], record["label"]) for record in cases.values()} == pairs
+
+
 @pytest.mark.parametrize("suffix", ["_anno", "_manual1"])
 def test_an_ending_of_masks_that_is_not_known(source: Path, suffix: str) -> None:
     pictures(source, "testA_{n}.bmp", f"testA_{{n}}{suffix}.bmp")
