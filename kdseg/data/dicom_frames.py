@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdseg.data.dicom.decoders import decoder_of
 from kdseg.data.frame_source import FrameSource
 from kdseg.data.slide_frames import SLIDE_STORAGE, open_slide
 from kdseg.errors import UserError
@@ -67,7 +68,7 @@ def open_dicom(path: Path) -> FrameSource:
         return open_slide(dataset, path)
 
     def read(index: int) -> np.ndarray:
-        values = pixel_array(dataset, index=index)
+        values = pixel_array(dataset, index=index, decoding_plugin=decoder_of(dataset))
         if colour in GREY:
             values = apply_voi_lut(apply_modality_lut(values, dataset), dataset)
         if colour == "MONOCHROME1":

@@ -1,11 +1,10 @@
 """What can be said of paired differences over cases: an interval, a p-value, a share, or why it cannot be said.
 
-The statistics are scipy's and statsmodels'; what is ours is when to stay silent.
+The statistics are scipy's; what is ours is when to stay silent.
 """
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,22 +104,16 @@ def signed_rank_p(differences: ArrayLike) -> tuple[float | None, str | None]:
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Correct p-values for their number after Holm (``statsmodels``; scipy has no Holm). None stays None, uncounted.
+    """Correct p-values for their number after Holm. None stays None, uncounted.
 
     Example:
         >>> holm({"a": 0.01, "b": 0.04, "c": None})
         {'a': 0.02, 'b': 0.04, 'c': None}
     """
-    from statsmodels.stats.multitest import multipletests
-
-    known = {name: value for name, value in p_values.items() if value is not None}
-    # statsmodels collects garbage in every call, which takes a second where torch is loaded: hide what is there from it
-    gc.freeze()
-    try:
-        corrected = multipletests(list(known.values()), method="holm")[1] if known else []
-    finally:
-        gc.unfreeze()
-    by_name = dict(zip(known, map(float, corrected), strict=True))
+    known = sorted((value, name) for name, value in p_values.items() if value is not None)
+    steps = np.arange(len(known), 0, -1) * [value for value, _ in known]
+    corrected = np.maximum.accumulate(np.minimum(steps, 1.0))
+    by_name = {name: float(value) for (_, name), value in zip(known, corrected, strict=True)}
     return {name: by_name.get(name) for name in p_values}
 
 

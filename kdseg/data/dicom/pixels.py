@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kdseg.data.dicom.decoders import decoder_of
 from kdseg.data.dicom.frames import Frame
 from kdseg.data.dicom.geometry import Geometry, canvas, sideways_shifts
 from kdseg.data.dicom.headers import frame_elements
@@ -66,7 +67,7 @@ def _open(path: Path) -> Dataset:
 def _values(dataset: Dataset, index: int) -> np.ndarray:
     from pydicom.pixels import apply_modality_lut, pixel_array
 
-    values = pixel_array(dataset, index=index)
+    values = pixel_array(dataset, index=index, decoding_plugin=decoder_of(dataset))
     if dataset.PhotometricInterpretation == "MONOCHROME1" and dataset.Modality not in MEASURED:
         low = -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
         values = 2 * low + 2**dataset.BitsStored - 1 - values.astype(np.int64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdseg.data.dicom.decoders import decoder_of
 from kdseg.data.dicom.frames import Frame, read_frames
 from kdseg.data.dicom.geometry import EVEN_TOLERANCE, LPS_TO_RAS, SHIFT_TOLERANCE, sideways_shifts
 from kdseg.data.dicom.stacks import SAME_POSITION
@@ -115,13 +116,13 @@ def _segment(dataset: Dataset, index: int, number: int) -> np.ndarray | None:
     from pydicom.pixels import pixel_array
 
     if dataset.SegmentationType == "LABELMAP":
-        return pixel_array(dataset, index=index) == number
+        return pixel_array(dataset, index=index, decoding_plugin=decoder_of(dataset)) == number
     groups: list[Any] = [dataset.PerFrameFunctionalGroupsSequence[index]]
     groups += dataset.get("SharedFunctionalGroupsSequence") or []
     identification = next(group for group in groups if "SegmentIdentificationSequence" in group)
     if int(identification.SegmentIdentificationSequence[0].ReferencedSegmentNumber) != number:
         return None
-    values = pixel_array(dataset, index=index)
+    values = pixel_array(dataset, index=index, decoding_plugin=decoder_of(dataset))
     if dataset.SegmentationType == "FRACTIONAL":
         return values >= int(dataset.get("MaximumFractionalValue") or 255) / 2
     return values > 0
