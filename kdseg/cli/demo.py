@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="demo", help="folder for everything (default: demo)")
     parser.add_argument("--method", default="kd", help="the distillation method")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--quick", action="store_true", help="20 images, 2 epochs of 5 steps: shows that it runs, not what is gained"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -25,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(text, file=sys.stderr if arguments.json else sys.stdout, flush=True)
 
     out = Path(arguments.out)
-    summary = Demo(out, method=arguments.method, seed=arguments.seed, say=say).run()
+    length = {"images": 20, "epochs": 2, "steps": 5} if arguments.quick else {}
+    summary = Demo(out, method=arguments.method, seed=arguments.seed, say=say, **length).run()
     logging.shutdown()
     if arguments.json:
         print(json.dumps(summary))

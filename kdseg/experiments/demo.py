@@ -102,7 +102,7 @@ class Demo:
             "seed": self.seed,
             "epochs": self.epochs,
             "steps_per_epoch": self.steps,
-            "val_interval": 5,
+            "val_interval": min(5, self.epochs),
             "teacher_def#base_channels": self.teacher_channels,
         }
         if arm == "student_distilled":
