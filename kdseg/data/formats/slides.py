@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdseg.data.formats.dicom.decoders import decoder_of
 from kdseg.data.formats.dicom.headers import frame_elements, pixel_spacing
 from kdseg.data.formats.frame_source import FrameSource, affine_of
 from kdseg.errors import UserError
@@ -59,7 +60,8 @@ def open_slide(dataset: Dataset, path: Path) -> FrameSource:
     white = 2 ** int(dataset.BitsStored) - 1
     grey = int(dataset.SamplesPerPixel) == 1
     matrix = np.full((rows, columns) if grey else (rows, columns, 3), white, np.uint8 if white < 256 else np.uint16)
-    for (top, left), tile in zip(_corners(dataset, path, rows, columns), iter_pixels(dataset), strict=True):
+    tiles = iter_pixels(dataset, decoding_plugin=decoder_of(dataset))
+    for (top, left), tile in zip(_corners(dataset, path, rows, columns), tiles, strict=True):
         place = matrix[max(top, 0) : top + tile.shape[0], max(left, 0) : left + tile.shape[1]]
         place[...] = tile[max(-top, 0) :, max(-left, 0) :][: place.shape[0], : place.shape[1]]
     affine = affine_of(pixel_spacing(dataset))
