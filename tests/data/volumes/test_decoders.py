@@ -76,7 +76,7 @@ def decoded(dataset: Dataset, decoder: str | None = None) -> np.ndarray:
     return pixel_array(dataset, index=0, decoding_plugin=decoder or decoder_of(dataset)).astype(int)
 
 
-@pytest.mark.parametrize(("syntax", "bits", "encode", "loss"), CASES, ids=lambda value: str(value)[-9:])
+@pytest.mark.parametrize(("syntax", "bits", "encode", "loss"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES])
 def test_values_come_back_and_half_a_frame_is_an_error(
     tmp_path: Path, syntax: str, bits: int, encode: Callable[[np.ndarray], bytes], loss: int
 ) -> None:
@@ -110,7 +110,9 @@ def test_colours(tmp_path: Path, syntax: str, encode: Callable[[np.ndarray], byt
     assert np.abs(decoded(dataset) - colour).max() <= (6 if syntax == JPEG + "50" else 0)
 
 
-@pytest.mark.parametrize(("syntax", "bits", "encode", "loss"), CASES[::2], ids=lambda value: str(value)[-9:])
+@pytest.mark.parametrize(
+    ("syntax", "bits", "encode", "loss"), CASES[::2], ids=[f"{case[0]}-{case[1]}" for case in CASES[::2]]
+)
 def test_a_false_size_is_refused_before_memory_is_asked_for(
     tmp_path: Path, syntax: str, bits: int, encode: Callable[[np.ndarray], bytes], loss: int
 ) -> None:
