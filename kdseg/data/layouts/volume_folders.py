@@ -58,7 +58,7 @@ def find_volumes(search: Search) -> Found:
     images, masks = by_key(nifti, search)
     every_mask = [path for several in masks.values() for path in several]
     pictures = [path for path, kind in kinds.items() if kind == "picture"]
-    records: dict[Path, tuple[Record, Sequence[Path]]] = {}
+    of_scans: dict[Path, tuple[Record, Sequence[Path]]] = {}
     for scan in scans:
         record: Record = {"image": scan.volume.file}
         if scan.patient:
@@ -69,12 +69,13 @@ def find_volumes(search: Search) -> Found:
         except UserError as error:
             found.problem(Path(scan.volume.file), search.source, "masks that do not fit", error.found)
             continue
-        records[Path(scan.volume.file)] = record, several
+        of_scans[Path(scan.volume.file)] = record, several
         # never an image of its own, whether or not it is the label
         for path in {*inside, *several} & images.keys():
             del images[path]
             every_mask.append(path)
-    records |= {path: ({"image": str(path)}, masks.get(key, [])) for path, key in images.items()}
+    of_files = {path: ({"image": str(path)}, masks.get(key, [])) for path, key in images.items()}
+    records: dict[Path, tuple[Record, Sequence[Path]]] = {**of_files, **of_scans}
     unlabelled = pair(records, every_mask, search, found)
     found.records += [records[path][0] | {"section": "unlabelled"} for path in unlabelled]
     if unlabelled:
