@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from kdseg.cli.main import main
-from kdseg.data import MaskReader, PictureReader, list_setting, load_datalist
+from kdseg.data import MaskReader, PictureReader, load_datalist
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.errors import UserError
 from kdseg.phantom import make_field
@@ -51,7 +51,7 @@ def test_a_lower_level(slides: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     told = json.loads(capsys.readouterr().out)
     assert len(told["cases"]) == 4 and not any(finding["grade"] == "error" for finding in told["findings"])
     (record, *_) = load_datalist(out, "training")
-    level = list_setting(out, "level", 0)
+    level = json.loads(out.read_text())["level"]
     image = PictureReader(level=level).get_data([Path(record["image"])])[0]
     mask = MaskReader(level=level).get_data([Path(record["label"])])[0]
     assert image.shape == mask.shape == (1, 64, 64)
