@@ -102,7 +102,7 @@ def run_evaluation(
     device = torch.device(device)
     numbers = from_engine(["pred", "label"])
     pooled: Any = {
-        name: IgniteMetricHandler(metric_fn=PooledMetric(name, task.out_channels), output_transform=numbers)
+        name: IgniteMetricHandler(metric_fn=PooledMetric(name, len(task.labels)), output_transform=numbers)
         for name in task.metrics
         if name in POOLED
     }

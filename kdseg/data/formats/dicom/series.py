@@ -96,7 +96,7 @@ class DicomSeries:
                 f"{Path(self.file).name} and its series ({self.name})",
                 found=self.refusal,
                 expected="evenly spaced, parallel grey slices that stand straight above each other",
-                fix='read it with uneven="resample" (kdseg predict: --set uneven=resample) or leave it out'
+                fix='read it with uneven="resample" (kdseg predict --uneven resample) or leave it out'
                 if self.mendable
                 else "leave it out",
             )
