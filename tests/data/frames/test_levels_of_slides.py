@@ -1,4 +1,4 @@
-"""Whole-slide files at a lower level, with plain masks of that level's size: prepared, checked and read."""
+"""Whole-slide files at a lower level, with plain masks of that level's size: prepared, checked and trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image
 
 from kdseg.cli.main import main
-from kdseg.data import MaskReader, PictureReader, load_datalist
+from kdseg.configuration import bundle_folder, run_bundle
+from kdseg.data import MaskReader, PictureReader
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.errors import UserError
 from kdseg.phantom import make_field
@@ -50,11 +51,11 @@ def test_a_lower_level(slides: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     main(["check", str(out), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert len(told["cases"]) == 4 and not any(finding["grade"] == "error" for finding in told["findings"])
-    (record, *_) = load_datalist(out, "training")
-    level = json.loads(out.read_text())["level"]
-    image = PictureReader(level=level).get_data([Path(record["image"])])[0]
-    mask = MaskReader(level=level).get_data([Path(record["label"])])[0]
-    assert image.shape == mask.shape == (1, 64, 64)
+    tiny = {"tile": 32, "patch_size": [32, 32], "border": 4, "epochs": 1, "steps_per_epoch": 1, "batch_size": 2}
+    known = {**tiny, "mlflow": False, "level": 1, "datalist": str(out), "output_dir": str(tmp_path / "out")}
+    known |= {"network": {"name": "enet"}}
+    workflow = run_bundle(bundle_folder(TASK), ["train"], known)
+    assert workflow.parser.get_parsed_content("validate#dataset")[0]["image"].shape == (1, 64, 64)
 
 
 def test_full_resolution_does_not_fit_masks_of_a_lower_level(slides: Path, tmp_path: Path) -> None:
