@@ -94,17 +94,8 @@ def over_both(table: Table) -> tuple[float, float]:
     return found.low, found.high
 
 
-def over_cases(table: Table) -> tuple[float, float]:
-    """Of the means by case, as if the trainings were all that there can be."""
-    return _student(np.nanmean(table, axis=0))
-
-
-def over_runs(table: Table) -> tuple[float, float]:
-    """Of the means by training, as if the cases were all that there can be."""
-    return _student(np.nanmean(table, axis=1))
-
-
 def _student(means: NDArray[np.float64]) -> tuple[float, float]:
+    """As if the other of the two, trainings or cases, were all that there can be."""
     low, high = t.interval(0.95, len(means) - 1, means.mean(), means.std(ddof=1) / np.sqrt(len(means)))
     return float(low), float(high)
 
@@ -120,8 +111,8 @@ def crossed_bootstrap(table: Table) -> tuple[float, float]:
 
 
 KINDS: dict[str, Callable[[Table], tuple[float, float]]] = {
-    "cases alone": over_cases,
-    "trainings alone": over_runs,
+    "cases alone": lambda table: _student(np.nanmean(table, axis=0)),
+    "trainings alone": lambda table: _student(np.nanmean(table, axis=1)),
     "crossed bootstrap": crossed_bootstrap,
     "kdseg": over_both,
 }

@@ -11,10 +11,10 @@ import torch
 from ignite.engine import Events
 from torch.utils.data import DataLoader
 
+from kdseg.benchmark import new_trainer, one_thread
 from kdseg.distill import Distiller, Teacher
 from kdseg.engines import DistillationTrainer, FanOut, Training
 from kdseg.handlers import ReproducibleEpochs
-from kdseg.losses import SegmentationLoss
 from kdseg.networks import ThinUNet, UNet
 
 __all__ = ["benchmark_fan_out"]
@@ -47,33 +47,22 @@ def benchmark_fan_out(
         One dictionary a number of arms: ``arms``; ``teacher_ms``, T; ``student_ms``, S; ``fan_out_ms``, a step of all
         arms; ``ratio`` = fan_out / (T + K·S); ``separate`` = fan_out / (K·(T + S)).
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         torch.manual_seed(0)
         teacher = UNet(len(size), base_channels=teacher_channels)
         teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         item = {"image": torch.randn(1, *size), "label": (torch.randn(1, *size) > 1).float()}
         loader: DataLoader[Any] = DataLoader([item] * (batch * (steps + WARM_UP)), batch_size=batch)  # type: ignore[arg-type]
-        make = lambda: _trainer(method, teacher, loader, size)  # noqa: E731
-        taught, whole = _separate(make())
+        taught, whole = _separate(_trainer(method, teacher, loader, size))
         own = whole - taught
         rows = []
         for count in arms:
-            together = _together([make() for _ in range(count)])
-            rows.append(
-                {
-                    "arms": count,
-                    "teacher_ms": round(1000 * taught, 1),
-                    "student_ms": round(1000 * own, 1),
-                    "fan_out_ms": round(1000 * together, 1),
-                    "ratio": round(together / (taught + count * own), 3),
-                    "separate": round(together / (count * whole), 3),
-                }
-            )
+            together = _together([_trainer(method, teacher, loader, size) for _ in range(count)])
+            times = {"teacher_ms": taught, "student_ms": own, "fan_out_ms": together}
+            ratios = {"ratio": together / (taught + count * own), "separate": together / (count * whole)}
+            rounded = {name: round(1000 * seconds, 1) for name, seconds in times.items()}
+            rows.append({"arms": count, **rounded, **{name: round(value, 3) for name, value in ratios.items()}})
         return rows
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _separate(trainer: DistillationTrainer) -> tuple[float, float]:
@@ -114,12 +103,4 @@ def _trainer(method: str, teacher: UNet, loader: DataLoader[Any], size: Sequence
     student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     probe = (1, 1, *size)
     distiller = Distiller(student, Teacher(copy.deepcopy(teacher)), method, head="sigmoid", probe_shape=probe)
-    return DistillationTrainer(
-        device=torch.device("cpu"),
-        max_epochs=1,
-        train_data_loader=loader,
-        network=distiller,
-        optimizer=torch.optim.AdamW(distiller.trained_parameters()),
-        loss_function=SegmentationLoss("sigmoid"),
-        train_handlers=[ReproducibleEpochs(0)],
-    )
+    return new_trainer(distiller, loader, train_handlers=[ReproducibleEpochs(0)])

@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
+from kdseg.benchmark import disc, one_thread
 from kdseg.losses.affinity import adaptive_affinity
-from kdseg.losses.channel_products import channel_products
 from kdseg.losses.gram import gram_distance
 from kdseg.losses.relations import cross_relation_distance, relation_distance, texture_distance
-from kdseg.losses.similarity import batch_similarity
 
 __all__ = ["benchmark_relations"]
 
@@ -29,12 +28,11 @@ _LARGE_SIZES = ((128, 128), (48, 48, 48))
 
 @dataclass(frozen=True)
 class _Relation:
-    """A term in its exact form and, where it has one, in the form with the matrix of all pairs."""
+    """A term in its exact form and in the form with the matrix of all pairs."""
 
     name: str
     exact: Callable[..., Tensor]
     dense: Callable[..., Tensor]
-    all_pairs: bool = True
     same_width: bool = False
     taps: int = 1
 
@@ -44,28 +42,19 @@ def benchmark_relations(
 ) -> list[dict[str, Any]]:
     """Measure every relational term, forward and backward, on one thread of this machine's CPU.
 
-    One thread, since the ratio of two times must not depend on what else the machine does meanwhile.
-
     Args:
         dense_sizes: sizes at which the form with the matrix of all pairs is measured, too.
         large_sizes: sizes at which that form is out of reach; memory only.
 
     Returns:
         One dictionary a term and size: ``term``; ``positions``; ``speedup``, the time of the dense form over that of
-        the exact one, null where there is none; ``extra_mb``, the peak of memory beyond the features, the gradient
+        the exact one, null at large sizes; ``extra_mb``, the peak of memory beyond the features, the gradient
         among it; ``relative_error`` of value and gradient in float32 against the dense form in float64, the worst of a
         random teacher and of a teacher 1e-4 away from the student, null at large sizes.
     """
-    rows = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for relation in _relations():
-            rows += [_row(relation, size, compare=True) for size in dense_sizes]
-            rows += [_row(relation, size, compare=False) for size in large_sizes]
-    finally:
-        torch.set_num_threads(threads)
-    return rows
+    sizes = [(size, True) for size in dense_sizes] + [(size, False) for size in large_sizes]
+    with one_thread():
+        return [_row(relation, size, compare) for relation in _relations() for size, compare in sizes]
 
 
 def _row(relation: _Relation, size: Sequence[int], compare: bool) -> dict[str, Any]:
@@ -77,9 +66,8 @@ def _row(relation: _Relation, size: Sequence[int], compare: bool) -> dict[str, A
     if compare:
         near = [tap + 1e-4 * torch.randn_like(tap) for tap in student]
         error = max(_relative_error(relation, student, other) for other in (teacher, near))
-        if relation.all_pairs:
-            exact, dense = _seconds(relation.exact, student, teacher, 9), _seconds(relation.dense, student, teacher, 2)
-            speedup = dense / exact
+        exact, dense = _seconds(relation.exact, student, teacher, 9), _seconds(relation.dense, student, teacher, 2)
+        speedup = dense / exact
     return {
         "term": relation.name,
         "positions": math.prod(size),
@@ -121,9 +109,8 @@ def _extra_megabytes(function: Callable[..., Tensor], student: list[Tensor], tea
 
 
 def _relative_error(relation: _Relation, student: list[Tensor], teacher: list[Tensor]) -> float:
-    if relation.all_pairs:
-        # the dense form in float64 would need gigabytes for the whole batch
-        student, teacher = ([tap[:1] for tap in taps] for taps in (student, teacher))
+    # the dense form in float64 would need gigabytes for the whole batch
+    student, teacher = ([tap[:1] for tap in taps] for taps in (student, teacher))
     value, gradients = _step(relation.exact, student, teacher)
     plain_value, plain_gradients = _step(
         relation.dense, [tap.double() for tap in student], [tap.double() for tap in teacher]
@@ -140,19 +127,12 @@ def _relations() -> list[_Relation]:
         _Relation("coco", partial(cross_relation_distance, cosine=True), _dense_crossed, taps=2),
         _Relation("nst", texture_distance, _dense_texture),
         _Relation("gram spatial", lambda s, t: gram_distance(s, t, "spatial"), _dense_gram_spatial, same_width=True),
-        _Relation("gram channel", gram_distance, _dense_gram, all_pairs=False, same_width=True),
-        _Relation("fsp", _flow, _dense_flow, all_pairs=False, same_width=True, taps=2),
-        _Relation("batch similarity", batch_similarity, _dense_batch, all_pairs=False),
     ]
 
 
 def _classes(features: Tensor) -> Tensor:
-    """A round foreground in the middle, as lesions and vessels are: ``BN``."""
-    axes = [torch.linspace(-1, 1, size) for size in features.shape[2:]]
-    grid = torch.meshgrid(*axes, indexing="ij")
-    inside = sum(axis.square() for axis in grid) < 0.3
-    assert isinstance(inside, Tensor)
-    return inside.long().flatten().expand(len(features), -1)
+    """Class numbers: ``BN``."""
+    return disc(features.shape[2:]).long().flatten().expand(len(features), -1)
 
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -187,26 +167,3 @@ def _dense_texture(student: Tensor, teacher: Tensor) -> Tensor:
 def _dense_gram_spatial(student: Tensor, teacher: Tensor) -> Tensor:
     s, t = student.flatten(2), teacher.flatten(2)
     return ((s.transpose(1, 2) @ s - t.transpose(1, 2) @ t) / s.shape[1]).square().mean()
-
-
-def _dense_gram(student: Tensor, teacher: Tensor) -> Tensor:
-    s, t = student.flatten(2), teacher.flatten(2)
-    return ((s @ s.transpose(1, 2) - t @ t.transpose(1, 2)) / (s.shape[1] * s.shape[2])).square().mean()
-
-
-def _flow(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor) -> Tensor:
-    channels, positions = a_student.shape[1], a_student[0, 0].numel()
-    products = [channel_products(pair) for pair in ((a_student, b_student), (a_teacher, b_teacher))]
-    flows = [product[:, :channels, channels:] / positions for product in products]
-    return (flows[0] - flows[1]).square().mean().to(a_student.dtype)
-
-
-def _dense_flow(a_student: Tensor, b_student: Tensor, a_teacher: Tensor, b_teacher: Tensor) -> Tensor:
-    pairs = [[tap.flatten(2) for tap in pair] for pair in ((a_student, b_student), (a_teacher, b_teacher))]
-    flows = [first @ second.transpose(1, 2) / first.shape[2] for first, second in pairs]
-    return (flows[0] - flows[1]).square().mean()
-
-
-def _dense_batch(student: Tensor, teacher: Tensor) -> Tensor:
-    rows = [F.normalize(f.flatten(1) @ f.flatten(1).T, dim=1) for f in (student, teacher)]
-    return (rows[0] - rows[1]).square().mean()

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kdseg.benchmark import disc, new_trainer, one_thread
 from kdseg.distill import METHODS, Distiller, Teacher
-from kdseg.engines import DistillationTrainer
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers import DiscriminatorStep
 from kdseg.losses import AdversarialLoss, SegmentationLoss
@@ -58,12 +58,8 @@ def benchmark_step(
         if name not in METHODS:
             fix = suggestion(name, METHODS)
             raise UserError("method", found=repr(name), expected=f"one of {', '.join(METHODS)}", fix=fix)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return [_row(name, size, batch, teacher_channels, repeats) for name in chosen]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _row(method: str, size: Sequence[int], batch: int, teacher_channels: int, repeats: int) -> dict[str, Any]:
@@ -102,15 +98,8 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
     alone = copy.deepcopy(student)
     distiller = Distiller(student, teacher, method, head="sigmoid", probe_shape=(1, 1, *size))
     image = torch.randn(batch, 1, *size)
-    data = {"image": image, "label": _disc(size).expand(batch, 1, *size)}
-    trainer = DistillationTrainer(
-        device=torch.device("cpu"),
-        max_epochs=1,
-        train_data_loader=[data],
-        network=distiller,
-        optimizer=torch.optim.AdamW(distiller.trained_parameters()),
-        loss_function=SegmentationLoss("sigmoid"),
-    )
+    data = {"image": image, "label": disc(size).float().expand(batch, 1, *size)}
+    trainer = new_trainer(distiller, [data])
     adam = torch.optim.Adam([{"params": distiller.discriminator_parameters()}], lr=3e-5, betas=(0.9, 0.99))
     discriminator = DiscriminatorStep(distiller, adam)
     optimizer, loss = torch.optim.AdamW(alone.parameters()), SegmentationLoss("sigmoid")
@@ -138,9 +127,3 @@ def _passage(name: str, term: AdversarialLoss, distiller: Distiller, data: Mappi
         taps = distiller.recorder(data["image"])[1]
         seen = term.pair([taps[tap] for tap in distiller.routes[name][0]], data["label"])
     return lambda: critic(term.discriminator, seen.detach().requires_grad_(True)).mean().backward()
-
-
-def _disc(size: Sequence[int]) -> Tensor:
-    """A round foreground in the middle, ``11H[WD]``."""
-    grid = torch.meshgrid(*(torch.linspace(-1, 1, length) for length in size), indexing="ij")
-    return (torch.stack(grid).square().sum(0) < 0.3).float()[None, None]

@@ -66,14 +66,9 @@ def _set_table(cases: Sequence[CaseMeasures]) -> str:
 
     figures: dict[str, list[float]] = {}
     for case in cases:
-        for axis, size in enumerate(case.shape):
-            figures.setdefault(f"size {'xyz'[axis]}", []).append(size)
-        for axis, length in enumerate(case.spacing or ()):
-            figures.setdefault(f"spacing {'xyz'[axis]}, mm", []).append(length)
-        for name in ("p01", "median", "p99"):
-            figures.setdefault(f"intensity, {name}", []).append(case.intensity[name])
-        for name, structure in case.structures.items():
-            figures.setdefault(f"{name}, {structure.unit}", []).append(structure.size)
+        for (what, which, unit), value in case.figures().items():
+            name = which if what == "size of a structure" else f"{what} {which}"
+            figures.setdefault(f"{name}, {unit}" if unit else name, []).append(value)
     rows = [
         [name, *(figure(value) for value in (min(values), float(np.median(values)), max(values))), len(values)]
         for name, values in figures.items()

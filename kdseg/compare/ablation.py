@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from itertools import combinations
 from pathlib import Path
-from statistics import fmean
 from typing import Any
+
+import pandas as pd
 
 from kdseg.distill import METHODS
 
@@ -42,13 +42,11 @@ def ablation_table(method: str, cases: Path, metric: str = "dice") -> str:
     """
     from tabulate import tabulate
 
-    with cases.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    means = pd.read_csv(cases).groupby("arm")[metric].mean()
     terms = [name for name, term in METHODS[method].terms.items() if term.weight != 0 or term.share]
     lines: list[list[object]] = []
     for kept in ((), *(subset for subset, _ in subsets(method))):
         arm = f"{method}[{'+'.join(kept)}]" if kept else "alone"
-        values = [float(row[metric]) for row in rows if row["arm"] == arm]
-        if values:
-            lines.append([*("✓" if term in kept else "" for term in terms), fmean(values)])
+        if arm in means:
+            lines.append([*("✓" if term in kept else "" for term in terms), means[arm]])
     return tabulate(lines, [*terms, metric], "pipe", floatfmt=".4f")

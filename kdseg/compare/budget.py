@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from kdseg.compare.fold_lists import compare_lists
 from kdseg.compare.plan import Cell, groups, plan
@@ -72,6 +73,5 @@ def _short(cell: Cell) -> Cell:
 
 
 def _seconds(cell: Cell) -> float:
-    with (cell.folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["name"] == "seconds"]
-    return float(rows[-1]["value"])
+    history = pd.read_csv(cell.folder / "history.csv")
+    return float(history.loc[history["name"] == "seconds", "value"].iloc[-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import secrets
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import nn
 
@@ -87,12 +87,11 @@ def _record_cell(cell: Cell, uri: str, experiment: str, tags: Mapping[str, str])
 
 
 def _history(path: Path) -> dict[int, dict[str, float]]:
-    epochs: dict[int, dict[str, float]] = {}
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                epochs.setdefault(int(row["epoch"]), {})[row["name"]] = float(row["value"])
-    return epochs
+    if not path.is_file():
+        return {}
+    return {
+        int(epoch): dict(zip(of["name"], of["value"], strict=True)) for epoch, of in pd.read_csv(path).groupby("epoch")
+    }
 
 
 def _headline(results: Mapping[str, Any]) -> dict[str, float]:

@@ -229,9 +229,7 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
 
 
 def _database(uri: str) -> Path:
-    from sqlalchemy import make_url
-
-    return Path(make_url(uri).database or "").resolve()
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]).resolve()
 
 
 def _check_database(path: Path) -> None:

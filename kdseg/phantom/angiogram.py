@@ -64,7 +64,7 @@ def acquire(rng: np.random.Generator, tree: Tubes, size: int, frames: int = 1) -
     view = _aim(rng, tree, size)
     aperture = _aperture(rng, size)
     still = _chest(rng, view) + _catheter(rng, tree, view)
-    absorption, photons = rng.uniform(0.06, 0.13), np.exp(rng.uniform(np.log(4e3), np.log(3e4)))
+    absorption, photons = rng.uniform(0.025, 0.075), np.exp(rng.uniform(np.log(4e3), np.log(3e4)))
     flattened, sharpness = rng.uniform(0.0, 0.8), rng.uniform(0.5, 0.9)
     greys = []
     for share in np.arange(1, frames + 1) / frames:
@@ -122,10 +122,10 @@ def _chest(rng: np.random.Generator, view: View) -> Floats:
         slant, gap = rng.uniform(-0.6, 0.6), rng.uniform(0.2, 0.34)
         body += rng.uniform(0.01, 0.06) * np.tanh(4.0 * np.cos(2.0 * np.pi * (down - slant * across) / gap))
     strands = sum(
-        thickness(_curve(rng.uniform(-60.0, 60.0, (4, 3)), rng.uniform(0.6, 2.5)), view) * rng.uniform(0.003, 0.012)
+        thickness(_curve(rng.uniform(-60.0, 60.0, (4, 3)), rng.uniform(0.6, 2.5)), view) * rng.uniform(0.004, 0.02)
         for _ in range(rng.integers(2, 8))
     )
-    return body + gaussian_filter(strands, size / rng.uniform(80.0, 200.0))
+    return body + gaussian_filter(strands, size / rng.uniform(100.0, 250.0))
 
 
 def _catheter(rng: np.random.Generator, tree: Tubes, view: View) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from kdseg.phantom.angiogram import acquire
 from kdseg.phantom.dicom import ENCODINGS, write_dicom
 from kdseg.phantom.vessels import coronary_tree
 
-__all__ = ["write_phantom_set"]
+__all__ = ["new_set", "write_phantom_set"]
 
 EVERY_CINE = 5  # one acquisition in five is a cine
 MOST_VIEWS = 3  # of one patient
@@ -48,22 +50,28 @@ def write_phantom_set(
         ['images/phantom_0001.dcm', 'images/phantom_0002.dcm', 'masks/phantom_0001.png', 'masks/phantom_0002.png',
          'unlabelled/phantom_0003.dcm']
     """
-    folder = Path(folder)
-    if count < 1 or unlabelled < 0 or seed < 0:
-        raise UserError(
-            "phantom set",
-            found=f"count={count}, unlabelled={unlabelled}, seed={seed}",
-            expected="a count of at least 1, and neither of the others below 0",
-            fix="choose other numbers",
-        )
-    if size < 64 or size % 2:
-        raise UserError("size", found=str(size), expected="an even number of at least 64", fix="use size=256")
-    with whole_folder(folder) as unfinished:
-        for name in ("images", "masks", "unlabelled"):
-            (unfinished / name).mkdir()
+    if size % 2:
+        raise UserError("size", found=str(size), expected="an even number", fix="use size=256")
+    with new_set(folder, count, unlabelled, size, 64, seed) as unfinished:
         patients = _write_patients(unfinished, range(1, count + 1), 1, size, seed, labelled=True)
         _write_patients(unfinished, range(count + 1, count + unlabelled + 1), patients + 1, size, seed, labelled=False)
-    return folder
+    return Path(folder)
+
+
+@contextmanager
+def new_set(folder: str | Path, count: int, unlabelled: int, size: int, smallest: int, seed: int) -> Iterator[Path]:
+    """The folders of a set, which appears when it is whole, after a look at the numbers."""
+    if count < 1 or unlabelled < 0 or seed < 0 or size < smallest:
+        raise UserError(
+            "phantoms",
+            found=f"count={count}, unlabelled={unlabelled}, seed={seed}, size={size}",
+            expected=f"a count of at least 1, a size of at least {smallest}, and neither of the others below 0",
+            fix="choose other numbers",
+        )
+    with whole_folder(Path(folder)) as unfinished:
+        for name in ("images", "masks", "unlabelled"):
+            (unfinished / name).mkdir()
+        yield unfinished
 
 
 def _write_patients(folder: Path, series: range, patient: int, size: int, seed: int, labelled: bool) -> int:

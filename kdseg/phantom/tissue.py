@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from kdseg.errors import UserError
-from kdseg.files import whole_folder
+from kdseg.phantom.dataset import new_set
 from kdseg.phantom.slide import write_slide
 
 __all__ = ["make_field", "write_pathology_set"]
@@ -77,24 +76,14 @@ def write_pathology_set(
     """
     from PIL import Image
 
-    folder = Path(folder)
-    if count < 1 or unlabelled < 0 or size < 32:
-        raise UserError(
-            "phantom fields",
-            found=f"count={count}, unlabelled={unlabelled}, size={size}",
-            expected="a count of at least 1, unlabelled of at least 0, a size of at least 32",
-            fix="choose other numbers",
-        )
-    with whole_folder(folder) as unfinished:
-        for name in ("images", "masks", "unlabelled"):
-            (unfinished / name).mkdir()
+    with new_set(folder, count, unlabelled, size, 32, seed) as unfinished:
         for number in range(1, count + unlabelled + 1):
             field, tumour = make_field(size, seed * 100_000 + number)
             place = unfinished / ("images" if number <= count else "unlabelled") / f"field_{number:04d}"
             _write_field(place, field, number, seed)
             if number <= count:
                 Image.fromarray(tumour.astype(np.uint8) * 255).save(unfinished / "masks" / f"{place.name}.png")
-    return folder
+    return Path(folder)
 
 
 def _write_field(place: Path, field: np.ndarray, number: int, seed: int) -> None:

@@ -62,7 +62,7 @@ def coronary_tree(rng: np.random.Generator) -> Tubes:
     wandering = rng.uniform(0.2, 0.7)
     # on the unrolled wall: place, heading (0 is down, to the apex), radius, length, way so far
     waiting = [
-        (np.zeros(2), rng.uniform(*turn), rng.uniform(1.3, 1.9), rng.uniform(90.0, 130.0), 0.0)
+        (np.zeros(2), rng.uniform(*turn), rng.uniform(1.1, 1.7), rng.uniform(90.0, 130.0), 0.0)
         for turn in ((-0.7, 0.0), (0.3, 1.1))
     ]
     vessels = []

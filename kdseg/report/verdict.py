@@ -99,31 +99,24 @@ def _gained(row: Mapping[str, Any], alone: Mapping[str, Any], metric: str) -> st
 
 
 def _how_sure(row: Mapping[str, Any], metric: str, methods: int, level: str) -> list[str]:
-    sentences = []
-    bounds = interval(row["ci_low"], row["ci_high"], metric)
+    bounds = f"The 95 % interval, {interval(row['ci_low'], row['ci_high'], metric)},"
     test = f"p = {p_value(row['p'])}".replace("= <", "<")
     test += f", corrected for {counted(methods, 'method')}" if methods > 1 else ""
-    if level in ("few", "little"):
-        sentences.append(f"No interval can be given: {row['reasons']['interval']}.")
-    elif level == "gain":
-        sentences.append(
-            f"Judged by how trainings and cases differ, the true mean gain lies between {bounds} (95 % interval), and "
-            f"chance alone hardly makes such a difference ({test})."
-        )
-    elif level in ("likely", "likely-loss"):
-        side = "above" if level == "likely" else "below"
-        sentences.append(f"The 95 % interval, {bounds}, lies {side} zero, but the test is not convinced ({test}).")
-    elif level == "none":
-        sentences.append(f"The 95 % interval, {bounds}, holds zero: this may be chance ({test}).")
-    else:
-        sentences.append(f"The 95 % interval, {bounds}, lies below zero: the method did harm here ({test}).")
+    sentences = {
+        "gain": f"{bounds} lies above zero, and chance alone hardly makes such a difference ({test}).",
+        "likely": f"{bounds} lies above zero, but the test is not convinced ({test}).",
+        "none": f"{bounds} holds zero: this may be chance ({test}).",
+        "likely-loss": f"{bounds} lies below zero, but the test is not convinced ({test}).",
+        "loss": f"{bounds} lies below zero: the method did harm here ({test}).",
+    }
+    said = [sentences.get(level, f"No interval can be given: {row['reasons'].get('interval')}.")]
     runs, better = row["compared_runs"], row["better_runs"]
     if runs > 1:
-        sentences.append(f"Of {runs} training runs, each paired with its own of the student alone, {better} gained.")
+        said.append(f"Of {runs} training runs, each paired with its own of the student alone, {better} gained.")
     if row["left_out_pairs"]:
         pairs = counted(row["left_out_pairs"], "pair")
-        sentences.append(f"{pairs} of values with an undefined or infinite one were left out.")
-    return sentences
+        said.append(f"{pairs} of values with an undefined or infinite one were left out.")
+    return said
 
 
 def _gap(row: Mapping[str, Any]) -> str:

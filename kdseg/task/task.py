@@ -50,7 +50,7 @@ class Task:
         frame: of a cine: a number from 0, "best" or "all".
         colour: three channels of a picture; else its luminance.
         level: of whole-slide files; 0 is full resolution.
-        ignored: value in the masks that marks pixels to be left out.
+        ignored: value in the masks that marks pixels to be left out, where the data list's labels name none.
         series: a word of the description of the DICOM series that is meant.
         plane: "axial", "coronal" or "sagittal", of the DICOM series that is meant.
         uneven: "refuse" or "resample" series with gaps, uneven spacing or tilt.
@@ -201,7 +201,7 @@ def load_task(path: str | Path, datalist: str | Path | None = None, **changes: A
 
     Args:
         path: as of :func:`read_task`.
-        datalist: its "frame", "level" and the value of its labels that is named "ignored" are used.
+        datalist: its "frame" and "level" are used.
         changes: names of a task and their values.
 
     Raises:
@@ -209,12 +209,10 @@ def load_task(path: str | Path, datalist: str | Path | None = None, **changes: A
     """
     task = read_task(path)
     if datalist is not None and Path(datalist).is_file():
-        from kdseg.data.lists.datalist import IGNORED_NAME, read_datalist
+        from kdseg.data.lists.datalist import read_datalist
 
         content = read_datalist(Path(datalist))
-        known = {key: content[key] for key in ("frame", "level") if key in content}
-        ignored = [int(value) for value, name in content.get("labels", {}).items() if name == IGNORED_NAME]
-        task = task.changed(known | ({"ignored": ignored[0]} if ignored else {}))
+        task = task.changed({key: content[key] for key in ("frame", "level") if key in content})
     return task.changed(changes) if changes else task
 
 

@@ -11,8 +11,8 @@ from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImag
 from monai.utils import instantiate
 
 from kdseg.data import MaskReader, PictureReader, VolumeReader, label_numbers, label_structures
-from kdseg.data.lists.datalist import IGNORED_NAME, read_datalist
-from kdseg.losses import IGNORED
+from kdseg.data.lists.classes import mask_settings
+from kdseg.data.lists.datalist import read_datalist
 from kdseg.task.steps import Step, grid_steps, intensity_steps, output_steps
 from kdseg.task.task import Task
 from kdseg.transforms import ClassChannelsd, LoadLabeld, NeighbourSlicesd, UnlabelledAsIgnoredd
@@ -114,12 +114,6 @@ def _channels(task: Task) -> Transforms:
 def _loaded(task: Task, datalist: str | Path, unlabelled: bool = False) -> Transforms:
     """Image and label as class numbers of the task, channel first, on the grid of the file."""
     numbers = label_numbers(datalist, task.classes)
-    labels = read_datalist(Path(datalist))["labels"]
-    ignored = [int(value) for value, name in labels.items() if name == IGNORED_NAME]
-    numbers["target_labels"] = [
-        IGNORED if value in ignored else target
-        for value, target in zip(numbers["orig_labels"], numbers["target_labels"], strict=True)
-    ]
     known: dict[str, Any] = {"allow_missing_keys": unlabelled}
     reader: Any = image_reader(task)
     if task.kind == "volume":
@@ -127,9 +121,9 @@ def _loaded(task: Task, datalist: str | Path, unlabelled: bool = False) -> Trans
         label = LoadLabeld("label", names=structures, values=numbers["orig_labels"], absent="empty", **known)
         relabel = MapLabelValued("label", **numbers, **known)
         return [LoadImaged("image", reader), EnsureChannelFirstd("image"), label, relabel]
-    wanted = [value for value in numbers["orig_labels"] if value not in ignored]
-    # a mask of one class may be written as 0 and 255
-    values = None if set(wanted) <= {0, 1} else wanted
-    masks: Any = MaskReader(frame=task.frame, level=task.level, ignored=task.ignored, values=values)
+    settings = mask_settings(read_datalist(Path(datalist))["labels"])
+    if task.ignored is not None:
+        settings["ignored"] = task.ignored
+    masks: Any = MaskReader(frame=task.frame, level=task.level, **settings)
     load = [LoadImaged("image", reader), LoadImaged("label", masks, **known), EnsureChannelFirstd(BOTH, **known)]
-    return load if values is None else [*load, MapLabelValued("label", **numbers, **known)]
+    return load if settings["values"] is None else [*load, MapLabelValued("label", **numbers, **known)]

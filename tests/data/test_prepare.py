@@ -154,7 +154,7 @@ def break_case(source: Path, what: str) -> None:
     elif what == "no image":
         image.unlink()
     elif what == "two masks":
-        write_picture(source / "labels" / "bad.png", mask_of(picture))
+        write_picture(source / "labels" / "bad.png", mask_of(angiogram(width=42, seed=1)[:, 2:]))
 
 
 @pytest.mark.parametrize(

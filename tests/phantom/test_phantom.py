@@ -39,7 +39,7 @@ def test_the_views_are_named_as_in_dicom() -> None:
 def test_trees_are_plausible(seed: int) -> None:
     tree = coronary_tree(np.random.default_rng(seed))
     assert all(np.isfinite(field).all() for field in tree)
-    assert tree.radii.min() >= SMALLEST_RADIUS and 1.2 < tree.radii.max() < 2.0
+    assert tree.radii.min() >= SMALLEST_RADIUS and 1.1 < tree.radii.max() < 1.7
     assert tree.distances.min() == 0.0 and 80.0 < tree.distances.max() < 250.0
     jumps = np.linalg.norm(np.diff(tree.points, axis=0), axis=1) > 1.0
     starts = np.flatnonzero(jumps) + 1

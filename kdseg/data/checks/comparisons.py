@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -149,23 +148,15 @@ def _names(cases: Sequence[CaseMeasures]) -> list[str]:
 
 
 def _outliers(cases: Sequence[CaseMeasures]) -> list[Finding]:
-    if not cases:
-        return []
-    found = []
-    for axis, name in enumerate("xyz"):
-        of_axis = [case for case in cases if len(case.shape) > axis]
-        spacings = {case.case: case.spacing[axis] for case in of_axis if case.spacing}
-        found += _unlike("spacing", f"along {name}", "mm", spacings)
-        found += _unlike("size", f"along {name}", "pixels", {case.case: case.shape[axis] for case in of_axis})
-    for name in _names(cases):
-        of_class = {case.case: case.structures[name] for case in cases if name in case.structures}
-        for unit, _ in Counter(structure.unit for structure in of_class.values()).most_common(1):
-            sizes = {case: structure.size for case, structure in of_class.items() if structure.unit == unit}
-            found += _unlike("size of a structure", name, unit, sizes)
+    values: dict[tuple[str, str, str], dict[str, float]] = {}
+    for case in cases:
+        for key, value in case.figures().items():
+            values.setdefault(key, {})[case.case] = value
     widths = [case.intensity["p99"] - case.intensity["p01"] for case in cases]
-    for name in ("p01", "median", "p99"):
-        values = {case.case: case.intensity[name] for case in cases}
-        found += _unlike("intensity", name, "", values, least=INTENSITY * float(np.median(widths)))
+    found = []
+    for (what, which, unit), of_cases in values.items():
+        least = INTENSITY * float(np.median(widths)) if what == "intensity" else None
+        found += _unlike(what, which, unit, of_cases, least)
     return _joined(found)
 
 

@@ -79,6 +79,19 @@ class CaseMeasures:
     thumbnail: np.ndarray | None = field(repr=False)
     counts: Mapping[str, int]
 
+    def figures(self) -> dict[tuple[str, str, str], float]:
+        """Every figure by what it is, of what, and its unit: those of a set are compared."""
+        found: dict[tuple[str, str, str], float] = {}
+        for axis, size in zip("xyz", self.shape, strict=False):
+            found["size", f"along {axis}", "pixels"] = size
+        for axis, length in zip("xyz", self.spacing or (), strict=False):
+            found["spacing", f"along {axis}", "mm"] = length
+        for name in ("p01", "median", "p99"):
+            found["intensity", name, ""] = self.intensity[name]
+        for name, structure in self.structures.items():
+            found["size of a structure", name, structure.unit] = structure.size
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON; without what is there for comparing only."""
         return {name: value for name, value in asdict(self).items() if name not in HIDDEN}
@@ -188,26 +201,25 @@ def figure(value: float) -> str:
 
 
 def _structures(loaded: LoadedCase, label: np.ndarray, labels: Mapping[str, str]) -> dict[str, Structure]:
+    from skimage.measure import regionprops
+
     voxel = float(np.prod(loaded.spacing))
     unit, share = ("ml", voxel / 1000) if label.ndim == 3 else ("mm²", voxel) if loaded.spacing_known else ("pixels", 1)
     found = {}
-    for value in (int(value) for value in np.unique(label) if value > 0):
-        name = labels.get(str(value), f"value {value}")
+    for region in regionprops(np.maximum(label, 0)):
+        name = labels.get(str(region.label), f"value {region.label}")
         if name == IGNORED_NAME:
             continue
-        inside = label == value
-        axes = [np.flatnonzero(inside.any(axis=tuple(set(range(label.ndim)) - {axis}))) for axis in range(label.ndim)]
+        ends = zip(FACES[label.ndim], region.bbox[: label.ndim], region.bbox[label.ndim :], label.shape, strict=True)
         touches = [
             face
-            for axis, faces in enumerate(FACES[label.ndim])
-            for face, end in zip(faces, (0, label.shape[axis] - 1), strict=True)
-            if end in axes[axis]
+            for (low, high), start, stop, size in ends
+            for face, at in ((low, start == 0), (high, stop == size))
+            if at
         ]
-        box = tuple(slice(places[0], places[-1] + 1) for places in axes)
-        middle = np.mean(np.nonzero(inside[box]), axis=1) + [places[0] for places in axes]
-        centre = (loaded.affine @ [*middle, 1])[:3] if label.ndim == 3 else middle
-        size = float(f"{inside.sum() * share:.6g}")
-        found[name] = Structure(value, size, unit, tuple(touches), tuple(round(float(place), 2) for place in centre))
+        centre = (loaded.affine @ [*region.centroid, 1])[:3] if label.ndim == 3 else region.centroid
+        place = tuple(round(float(length), 2) for length in centre)
+        found[name] = Structure(int(region.label), float(f"{region.area * share:.6g}"), unit, tuple(touches), place)
     return found
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FrameSource"]
+__all__ = ["FrameSource", "affine_of"]
 
 # ITU-R BT.601, the luminance that PNG and JPEG tools use: a grey picture saved as RGB comes back unchanged
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -22,8 +22,8 @@ class FrameSource:
         count: the number of frames.
         low, high: the values that the file's depth (or its display window) calls black and white.
         file_format: "dicom", "nifti" or "picture".
-        affine: 4×4, voxel to millimetres; identity where the spacing is unknown.
-        spacing_known: whether ``affine`` speaks of millimetres.
+        affine: 4×4, voxel to millimetres; None where nothing is known of it.
+        spacing_known: whether ``affine`` speaks of millimetres, where there is one.
     """
 
     read: Callable[[int], np.ndarray]
@@ -31,8 +31,8 @@ class FrameSource:
     low: float
     high: float
     file_format: str
-    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
-    spacing_known: bool = False
+    affine: np.ndarray | None = None
+    spacing_known: bool = True
 
     def grey(self, index: int) -> np.ndarray:
         """Frame ``index`` as float32 luminance ``(W, H)`` in [0, 1]."""
@@ -49,3 +49,8 @@ class FrameSource:
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
         return np.clip((values - self.low) / (self.high - self.low), 0, 1)
+
+
+def affine_of(spacing: tuple[float, float] | None) -> np.ndarray | None:
+    """The affine of a picture with this spacing (along a row, along a column) in mm."""
+    return None if spacing is None else np.diag([*spacing, 1.0, 1.0])

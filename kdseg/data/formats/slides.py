@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdseg.data.formats.dicom.headers import pixel_spacing
-from kdseg.data.formats.frame_source import FrameSource
+from kdseg.data.formats.dicom.decoders import decoder_of
+from kdseg.data.formats.dicom.headers import frame_elements, pixel_spacing
+from kdseg.data.formats.frame_source import FrameSource, affine_of
 from kdseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SLIDE_STORAGE", "open_slide", "open_whole_slide"]
 
 SLIDE_STORAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
+POSITION = ("RowPositionInTotalImagePixelMatrix", "ColumnPositionInTotalImagePixelMatrix")
 # what Pillow takes at most; as float32 RGB this is 2 GB, about as much as a workstation holds beside a network
 MOST_PIXELS = 178_956_970
 # the first that is installed and knows the file; tifffile comes with kdseg and knows slides that are TIFF files inside
@@ -58,19 +60,12 @@ def open_slide(dataset: Dataset, path: Path) -> FrameSource:
     white = 2 ** int(dataset.BitsStored) - 1
     grey = int(dataset.SamplesPerPixel) == 1
     matrix = np.full((rows, columns) if grey else (rows, columns, 3), white, np.uint8 if white < 256 else np.uint16)
-    for (top, left), tile in zip(_corners(dataset, path, rows, columns), iter_pixels(dataset), strict=True):
+    tiles = iter_pixels(dataset, decoding_plugin=decoder_of(dataset))
+    for (top, left), tile in zip(_corners(dataset, path, rows, columns), tiles, strict=True):
         place = matrix[max(top, 0) : top + tile.shape[0], max(left, 0) : left + tile.shape[1]]
         place[...] = tile[max(-top, 0) :, max(-left, 0) :][: place.shape[0], : place.shape[1]]
-    spacing = pixel_spacing(dataset)
-    return FrameSource(
-        read=lambda index: matrix.swapaxes(0, 1),
-        count=1,
-        low=0.0,
-        high=float(white),
-        file_format="dicom",
-        affine=np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0]),
-        spacing_known=spacing is not None,
-    )
+    affine = affine_of(pixel_spacing(dataset))
+    return FrameSource(lambda index: matrix.swapaxes(0, 1), 1, 0.0, float(white), "dicom", affine)
 
 
 def check_field_size(name: str, width: int, height: int) -> None:
@@ -95,7 +90,15 @@ def _corners(dataset: Dataset, path: Path, rows: int, columns: int) -> Iterator[
     if dataset.get("DimensionOrganizationType") == "TILED_FULL":
         corners = [(top, left) for top in range(0, rows, height) for left in range(0, columns, width)]
     else:
-        corners = [_own_corner(groups, path) for groups in dataset.get("PerFrameFunctionalGroupsSequence") or []]
+        places = [frame_elements(dataset, index, POSITION) for index in range(frames)]
+        if any(len(place) < len(POSITION) for place in places):
+            raise UserError(
+                path.name,
+                found="a tile without a position in the total pixel matrix",
+                expected="PlanePositionSlideSequence for every frame",
+                fix="export the slide again",
+            )
+        corners = [(int(place[POSITION[0]]) - 1, int(place[POSITION[1]]) - 1) for place in places]
     if len(corners) != frames or len(set(corners)) != frames:
         raise UserError(
             path.name,
@@ -104,20 +107,6 @@ def _corners(dataset: Dataset, path: Path, rows: int, columns: int) -> Iterator[
             fix="export one focal plane and one optical path, as one whole file",
         )
     return iter(corners)
-
-
-def _own_corner(groups: Dataset, path: Path) -> tuple[int, int]:
-    try:
-        position = groups.PlanePositionSlideSequence[0]
-        row, column = position.RowPositionInTotalImagePixelMatrix, position.ColumnPositionInTotalImagePixelMatrix
-    except (AttributeError, IndexError):
-        raise UserError(
-            path.name,
-            found="a tile without a position in the total pixel matrix",
-            expected="PlanePositionSlideSequence for every frame",
-            fix="export the slide again",
-        ) from None
-    return int(row) - 1, int(column) - 1
 
 
 def open_whole_slide(path: Path, level: int) -> FrameSource:
@@ -133,8 +122,6 @@ def open_whole_slide(path: Path, level: int) -> FrameSource:
     """
     from monai.data.wsi_reader import WSIReader
 
-    if not path.is_file():
-        raise UserError(path.name, found="no such file", expected="a whole-slide file", fix="check the path")
     reader = WSIReader(_backend(path, level), level=level)
     slide = reader.read(path)
     levels = reader.get_level_count(slide)
@@ -148,16 +135,8 @@ def open_whole_slide(path: Path, level: int) -> FrameSource:
     height, width = reader.get_size(slide, level)
     check_field_size(path.name, width, height)
     array, _ = reader.get_data(slide, level=level)
-    spacing = _level_spacing(reader, slide, level)
-    return FrameSource(
-        read=lambda index: np.asarray(array).transpose(2, 1, 0),
-        count=1,
-        low=0.0,
-        high=255.0,
-        file_format="picture",
-        affine=np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0]),
-        spacing_known=spacing is not None,
-    )
+    affine = affine_of(_spacing(reader, slide, level))
+    return FrameSource(lambda index: np.asarray(array).transpose(2, 1, 0), 1, 0.0, 255.0, "picture", affine)
 
 
 def _backend(path: Path, level: int) -> str:
@@ -174,7 +153,7 @@ def _backend(path: Path, level: int) -> str:
     )
 
 
-def _level_spacing(reader: Any, slide: Any, level: int) -> tuple[float, float] | None:
+def _spacing(reader: Any, slide: Any, level: int) -> tuple[float, float] | None:
     """The spacing (along a row, along a column) in mm, or None where the file does not say it."""
     try:
         vertical, horizontal = reader.get_mpp(slide, level)

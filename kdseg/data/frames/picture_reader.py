@@ -95,12 +95,13 @@ class PictureReader(FileReader):
             source = self.open_file(path)
             indices = self._chosen_frames(source, path.name)
             array = np.concatenate([self._values(source, index, path.name) for index in indices])
+        affine = np.eye(4) if source.affine is None else source.affine.copy()
         return array, {
-            MetaKeys.AFFINE.value: source.affine.copy(),
-            MetaKeys.ORIGINAL_AFFINE.value: source.affine.copy(),
+            MetaKeys.AFFINE.value: affine,
+            MetaKeys.ORIGINAL_AFFINE.value: affine.copy(),
             MetaKeys.SPATIAL_SHAPE.value: np.asarray(array.shape[1:]),
             MetaKeys.ORIGINAL_CHANNEL_DIM.value: 0,
-            "spacing_known": source.spacing_known,
+            "spacing_known": source.affine is not None and source.spacing_known,
             "frame": indices[0] if len(indices) == 1 else -1,
             "frame_count": source.count,
             "file_format": source.file_format,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,76 +19,78 @@ __all__ = ["draw_polygons", "find_coco"]
 STENOSIS = "stenosis"
 
 
+@dataclass(frozen=True)
+class Annotated:
+    """The size of an image, and the polygons of its vessels and stenoses."""
+
+    width: int
+    height: int
+    vessels: list[list[float]]
+    stenoses: list[list[float]]
+
+
+Polygons = dict[str, Annotated]
+
+
 def find_coco(search: Search, files: Sequence[Path], found: Found) -> set[Path]:
     """Add the records of all COCO files to ``found``; return the images that they speak for.
 
     Masks are drawn into the search's folder for what is made: all vessels, or where no file annotates any, all
     stenoses.
     """
-    contents: dict[Path, dict[str, Any]] = {}
-    vessels = False
-    spoken_for: set[Path] = set()
+    polygons: dict[Path, Polygons] = {}
     for file in (path for path in files if path.suffix.lower() == ".json"):
-        with _damage_reported(file, search, found):
-            content = read_coco(file)
-            if content is not None:
-                vessels = vessels or annotates(content, stenoses=False)
-                contents[file] = content
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys():
+                polygons[file] = _polygons(content)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            reason = f"damaged annotations ({type(error).__name__}: {error})"
+            found.problem(file, search.source, "damaged annotations", reason)
+    vessels = any(image.vessels for images in polygons.values() for image in images.values())
     kind = "vessel" if vessels else STENOSIS
-    for file, content in contents.items():
+    spoken_for: set[Path] = set()
+    for file, images in polygons.items():
         within = file.relative_to(search.source)
-        with _damage_reported(file, search, found):
-            masks, failed, empty = write_masks(content, search.made / within.with_suffix(""), not vessels)
-            folders = (file.parent.parent / "images", file.parent / "images", file.parent)
-            images = next(folder for folder in folders if folder.is_dir())
-            spoken_for |= {images / Path(name).name for name in [*masks, *failed, *empty]}
-            if empty:
-                found.notes.append(f"{within} annotates no {kind} in {len(empty)} image(s): left aside")
-            if masks and not vessels:
+        folders = (file.parent.parent / "images", file.parent / "images", file.parent)
+        folder = next(folder for folder in folders if folder.is_dir())
+        empty = 0
+        for name, image in images.items():
+            spoken_for.add(folder / name)
+            wanted = image.vessels if vessels else image.stenoses
+            mask = search.made / within.with_suffix("") / f"{Path(name).stem}.png"
+            if not wanted:
+                empty += 1
+                continue
+            try:
+                _write_mask(draw_polygons(wanted, image.width, image.height), mask)
+            except ValueError as error:
+                found.problem(folder / name, search.source, "damaged annotations", str(error))
+                continue
+            found.records.append({"image": str(folder / name), "label": str(mask)})
+            if not vessels:
                 found.labels = {"0": "background", "1": STENOSIS}
-            for name, reason in failed.items():
-                found.problem(images / Path(name).name, search.source, "damaged annotations", reason)
-            found.records += [
-                {"image": str(images / Path(name).name), "label": str(mask)} for name, mask in masks.items()
-            ]
+        if empty:
+            found.notes.append(f"{within} annotates no {kind} in {empty} image(s): left aside")
     return spoken_for
 
 
-@contextmanager
-def _damage_reported(file: Path, search: Search, found: Found) -> Iterator[None]:
-    """Turn the errors of content that is not as COCO defines it into a problem of this file."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f"damaged annotations ({type(error).__name__}: {error})"
-        found.problem(file, search.source, "damaged annotations", reason)
-
-
-def read_coco(path: Path) -> dict[str, Any] | None:
-    """The content of a COCO file, or None for any other JSON file.
+def _polygons(content: dict[str, Any]) -> Polygons:
+    """The polygons of each image's file name.
 
     Raises:
-        ValueError: when the file is not JSON.
+        KeyError, TypeError, ValueError: when the content is not as COCO defines it.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
-    is_coco = isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
-    return content if is_coco else None
-
-
-def annotates(content: dict[str, Any], stenoses: bool) -> bool:
-    """Whether anything is annotated of one of the two kinds: stenoses, or vessels.
-
-    Raises:
-        KeyError, TypeError: when the content is not as COCO defines it.
-    """
-    categories = _categories(content, stenoses)
-    return any(annotation["category_id"] in categories for annotation in content["annotations"])
-
-
-def _categories(content: dict[str, Any], stenoses: bool) -> set[int]:
-    return {
-        entry["id"] for entry in content["categories"] if (STENOSIS in str(entry.get("name", "")).lower()) == stenoses
+    names = {entry["id"]: str(entry.get("name", "")).lower() for entry in content["categories"]}
+    images = {
+        entry["id"]: (Path(entry["file_name"]).name, Annotated(int(entry["width"]), int(entry["height"]), [], []))
+        for entry in content["images"]
     }
+    for annotation in content["annotations"]:
+        _, image = images[annotation["image_id"]]
+        drawn = image.stenoses if STENOSIS in names[annotation["category_id"]] else image.vessels
+        drawn += list(annotation.get("segmentation") or [])
+    return dict(images.values())
 
 
 def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.ndarray:
@@ -116,38 +117,8 @@ def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.nd
     return mask
 
 
-def write_masks(
-    content: dict[str, Any], folder: Path, stenoses: bool
-) -> tuple[dict[str, Path], dict[str, str], list[str]]:
-    """Draw one PNG mask per image that has polygons of vessels, or of stenoses.
-
-    Returns:
-        the mask of each image's file name, the reason for each image whose polygons are damaged, and images without.
-
-    Raises:
-        KeyError, TypeError: when the content is not as COCO defines it.
-    """
+def _write_mask(mask: np.ndarray, path: Path) -> None:
     from PIL import Image
 
-    categories = _categories(content, stenoses)
-    polygons: dict[int, list[list[float]]] = defaultdict(list)
-    for annotation in content["annotations"]:
-        if annotation["category_id"] in categories:
-            polygons[annotation["image_id"]] += list(annotation.get("segmentation") or [])
-    masks: dict[str, Path] = {}
-    failed: dict[str, str] = {}
-    empty: list[str] = []
-    for image in content["images"]:
-        name = image["file_name"]
-        if image["id"] not in polygons:
-            empty.append(name)
-            continue
-        try:
-            mask = draw_polygons(polygons[image["id"]], int(image["width"]), int(image["height"]))
-        except ValueError as error:
-            failed[name] = str(error)
-            continue
-        masks[name] = folder / f"{Path(name).stem}.png"
-        with whole_file(masks[name]) as temporary:
-            Image.fromarray(mask).save(temporary)
-    return masks, failed, empty
+    with whole_file(path) as temporary:
+        Image.fromarray(mask).save(temporary)

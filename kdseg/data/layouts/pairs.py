@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kdseg.data.layouts.layout import Found, Search
 from kdseg.data.lists.datalist import Record
 from kdseg.data.lists.folder_names import IMAGE_FOLDERS, MASK_FOLDERS, SECTION_FOLDERS, folder_words
-from kdseg.data.open import file_kind, file_stem
+from kdseg.data.open import content_hash, file_kind, file_stem
 
 __all__ = ["Key", "by_key", "file_key", "keep_division", "listed", "name_cases", "pair"]
 
@@ -57,23 +57,20 @@ def by_key(paths: Iterable[Path], search: Search) -> tuple[dict[Path, Key], dict
 
 
 def pair(
-    images: Mapping[Path, tuple[Record, Sequence[Path]]],
-    masks: Iterable[Path],
-    search: Search,
-    found: Found,
-    same: Callable[[Sequence[Path]], bool] | None = None,
+    images: Mapping[Path, tuple[Record, Sequence[Path]]], masks: Iterable[Path], search: Search, found: Found
 ) -> list[Path]:
     """Add the records of images with one mask to ``found``, and what is wrong.
+
+    A mask that is there several times counts once. An image without a mask is a problem beside pictures that have one.
 
     Args:
         images: each with its record and the masks that were found for it.
         masks: all masks; those that no image has are problems.
         search: what is looked for.
         found: added to.
-        same: told the masks of an image that has several; whether they are the same one.
 
     Returns:
-        the images without a mask, less those that are made from a case and are no image of their own, such as
+        the other images without a mask, less those that are made from a case and are no image of their own, such as
         ``7_zones.nii.gz`` beside the labelled ``7.nii.gz``.
     """
     alone: list[Path] = []
@@ -81,7 +78,7 @@ def pair(
     used: set[Path] = set()
     for path, (record, several) in images.items():
         used.update(several)
-        if len(several) > 1 and not (same and same(several)):
+        if len(several) > 1 and len({content_hash(mask) for mask in several}) > 1:
             names = ", ".join(str(mask.relative_to(search.source)) for mask in several)
             found.problem(path, search.source, "more than one mask", f"more than one mask: {names}")
         elif several:
@@ -95,11 +92,16 @@ def pair(
     alone = [path for path in alone if path not in set(derived)]
     _suggest_suffix(alone, found)
     unused = [mask for mask in masks if mask not in used]
-    for number, mask in enumerate(unused):
-        found.problem(mask, search.source, "a mask without an image")
-        if number < EXPLAINED:
-            add_near(found.problems[-1], mask, alone, search.source)
-    return alone
+    folders = {path.parent for path, (_, several) in images.items() if several} if search.kind == "picture" else set()
+    faults = [path for path in alone if path.parent in folders]
+    for kind, paths, others in (("no mask", faults, unused), ("a mask without an image", unused, alone)):
+        candidates = {file_stem(other): str(other.relative_to(search.source)) for other in others}
+        for number, path in enumerate(paths):
+            found.problem(path, search.source, kind)
+            near = difflib.get_close_matches(file_stem(path), candidates, n=1) if number < EXPLAINED else ()
+            if near:
+                found.problems[-1]["near"] = candidates[near[0]]
+    return [path for path in alone if path.parent not in folders]
 
 
 def _beginnings(stem: str) -> list[str]:
@@ -120,13 +122,6 @@ def _suggest_suffix(alone: Sequence[Path], found: Found) -> None:
         found.notes.append(
             f"{count} file(s) end in '{ending}' beside one without it: if these are masks, use --mask-suffix {ending}"
         )
-
-
-def add_near(problem: dict[str, str], path: Path, others: Sequence[Path], source: Path) -> None:
-    """Add the file of the nearest name to a problem."""
-    names = {file_stem(other): other for other in others}
-    for near in difflib.get_close_matches(file_stem(path), names, n=1):
-        problem["near"] = str(names[near].relative_to(source))
 
 
 def listed(paths: Sequence[Path]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kdseg.data.layouts.coco import find_coco
 from kdseg.data.layouts.layout import Found, Search
-from kdseg.data.layouts.pairs import Key, add_near, by_key, listed, pair
+from kdseg.data.layouts.pairs import Key, by_key, listed, pair
 from kdseg.data.lists.folder_names import UNLABELLED_FOLDERS, folder_words
 from kdseg.data.open import file_kind, files_below
 from kdseg.errors import UserError
@@ -55,15 +55,7 @@ def find_pictures(search: Search) -> Found:
     _take_masks_beside_images(images, masks)
     records = {path: ({"image": str(path)}, masks.get(key, [])) for path, key in images.items()}
     every_mask = [path for several in masks.values() for path in several]
-    alone = pair(records, every_mask, search, found)
-    folders_with_pairs = {path.parent for path, (_, several) in records.items() if several}
-    faults = [path for path in alone if path.parent in folders_with_pairs]
-    unused = [path for path in every_mask if not any(path in several for _, several in records.values())]
-    for number, path in enumerate(faults):
-        found.problem(path, search.source, "no mask")
-        if number < 3:
-            add_near(found.problems[-1], path, unused, search.source)
-    if apart := [path for path in alone if path.parent not in folders_with_pairs]:
+    if apart := pair(records, every_mask, search, found):
         found.notes.append(f"{listed(apart)} without masks left aside; to use them, put them into unlabelled/")
     return found
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from kdseg.data.layouts.generic import label_names
+from kdseg.data.layouts.generic import find_generic
 from kdseg.data.layouts.layout import Found, Search
-from kdseg.data.layouts.pairs import name_cases
-from kdseg.data.layouts.volume_folders import find_volumes
 from kdseg.data.lists.datalist import Record
 from kdseg.data.lists.folder_names import IMAGE_FOLDERS, MASK_FOLDERS
 from kdseg.data.lists.published import published_list
-from kdseg.data.open import content_hash, file_kind
+from kdseg.data.open import file_kind
 from kdseg.errors import UserError
 
 __all__ = ["PROSTATE_LABELS", "PROTOCOLS", "find_prostate", "protocol"]
@@ -40,9 +38,7 @@ def find_prostate(search: Search) -> Found:
     Raises:
         UserError: when the folder is not there or has no volumes.
     """
-    found = find_volumes(search, same=_same_content)
-    found.labels = label_names(search.source / "labels.json")
-    name_cases(found, search)
+    found = find_generic(search)
     for record in found.records:
         record["site"], folders = _place(Path(record["image"]), search.source)
         if record["site"] != UNKNOWN_SITE and not record["case"].startswith(record["site"]):
@@ -101,11 +97,6 @@ def _place(path: Path, source: Path) -> tuple[str, list[str]]:
     if not folders or (len(folders) == 1 and file_kind(path) == "dicom"):
         return UNKNOWN_SITE, folders
     return folders[0], folders[1:]
-
-
-def _same_content(paths: Sequence[Path]) -> bool:
-    """Whether a label that is there twice is the same label."""
-    return len({content_hash(path) for path in paths}) == 1
 
 
 def _compare_with_published(found: Found) -> None:

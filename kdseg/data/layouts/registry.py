@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from kdseg.data.layouts.generic import find_generic
 from kdseg.data.layouts.layout import Found, Layout, Search
 from kdseg.data.layouts.prostate import PROSTATE_LABELS, PROTOCOLS, find_prostate
-from kdseg.data.layouts.synapse import BTCV_LABELS, find_synapse, published_split
+from kdseg.data.layouts.synapse import find_synapse, published_split
 from kdseg.data.lists.datalist import Record
 from kdseg.plugins import Registry
 
@@ -27,7 +27,7 @@ LAYOUTS: Registry[Layout] = Registry(
     "kdseg.layouts",
     {
         "generic": Layout(find_generic),
-        "synapse": Layout(find_synapse, BTCV_LABELS, {"published": published_split}),
+        "synapse": Layout(find_synapse, protocols={"published": published_split}),
         "prostate": Layout(find_prostate, PROSTATE_LABELS, PROTOCOLS),
     },
     _layout,

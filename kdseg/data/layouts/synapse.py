@@ -6,32 +6,14 @@ import re
 
 from kdseg.data.layouts.generic import find_generic
 from kdseg.data.layouts.layout import Found, Search
-from kdseg.data.layouts.transunet import TRANSUNET_LABELS, has_transunet_files, volumes_of_transunet
+from kdseg.data.layouts.transunet import has_transunet_files, volumes_of_transunet
 from kdseg.data.lists.datalist import Record
-from kdseg.data.lists.published import published_cases
+from kdseg.data.lists.published import published_list
 from kdseg.errors import UserError
 
-__all__ = ["BTCV_LABELS", "find_synapse", "published_split"]
+__all__ = ["find_synapse", "published_split"]
 
-PUBLISHED = ("training", "test")
-
-BTCV_LABELS = {
-    "0": "background",
-    "1": "spleen",
-    "2": "right_kidney",
-    "3": "left_kidney",
-    "4": "gallbladder",
-    "5": "esophagus",
-    "6": "liver",
-    "7": "stomach",
-    "8": "aorta",
-    "9": "inferior_vena_cava",
-    "10": "portal_and_splenic_vein",
-    "11": "pancreas",
-    "12": "right_adrenal_gland",
-    "13": "left_adrenal_gland",
-}
-"""Value in the label files of the challenge → name."""
+NAME = "synapse_multiorgan"
 
 
 def find_synapse(search: Search) -> Found:
@@ -44,11 +26,13 @@ def find_synapse(search: Search) -> Found:
     Raises:
         UserError: when the folder is not there or has no volumes.
     """
+    published = published_list(NAME)
     if search.source.is_dir() and has_transunet_files(search.source):
         found = volumes_of_transunet(search.source, search.made)
-        found.labels = TRANSUNET_LABELS
+        found.labels = published["labels_of_transunet"]
     else:
         found = find_generic(search)
+        found.labels = found.labels or published["labels"]
     for record in found.records:
         if re.fullmatch(r"(img|case)\d{4}", record["case"]):
             # one scan of each patient in the public set
@@ -62,7 +46,8 @@ def published_split(records: list[Record]) -> list[Record]:
     Raises:
         UserError: when none of the cases is one of them.
     """
-    section_of = {case: section for section in PUBLISHED for case in published_cases("synapse_multiorgan", section)}
+    published = published_list(NAME)
+    section_of = {case: section for section in ("training", "test") for case in published[section]}
     chosen = []
     for record in records:
         number = re.search(r"(\d{4})$", record["case"])

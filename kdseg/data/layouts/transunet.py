@@ -9,22 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from kdseg.data.layouts.layout import Found
+from kdseg.data.open import decoding
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 
-__all__ = ["TRANSUNET_LABELS", "WINDOW", "has_transunet_files", "volumes_of_transunet"]
+__all__ = ["WINDOW", "has_transunet_files", "volumes_of_transunet"]
 
-TRANSUNET_LABELS = {
-    "0": "background",
-    "1": "aorta",
-    "2": "gallbladder",
-    "3": "left_kidney",
-    "4": "right_kidney",
-    "5": "liver",
-    "6": "pancreas",
-    "7": "spleen",
-    "8": "stomach",
-}
 WINDOW = (-125.0, 275.0)
 """In HU; the files have it scaled to [0, 1]."""
 
@@ -75,12 +65,11 @@ def _stacked(case: str, paths: dict[int, Path]) -> tuple[np.ndarray, np.ndarray]
         raise UserError(case, found=found, expected="all slices of the case", fix="unpack the files again")
     pairs = []
     for number in sorted(paths):
-        try:
-            with np.load(paths[number]) as content:
-                pairs.append((content["image"], content["label"]))
-        except (OSError, ValueError, KeyError) as error:
-            found = f"slice {number} that cannot be read ({type(error).__name__})"
-            raise UserError(case, found=found, expected="image and label", fix="unpack the files again") from error
+        with (
+            decoding(case, f"slice {number} that cannot be read", "image and label"),
+            np.load(paths[number]) as content,
+        ):
+            pairs.append((content["image"], content["label"]))
     return np.stack([image for image, _ in pairs]), np.stack([label for _, label in pairs])
 
 
@@ -90,12 +79,8 @@ def _volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except ImportError as error:
         fix = "pip install 'kdseg[hdf5]'"
         raise UserError(path.name, found="no package 'h5py'", expected="it, to read .h5", fix=fix) from error
-    try:
-        with h5py.File(path) as content:
-            return content["image"][()], content["label"][()]
-    except (OSError, KeyError) as error:
-        found = f"a file that cannot be read ({type(error).__name__})"
-        raise UserError(path.name, found=found, expected="image and label", fix="unpack the file again") from error
+    with decoding(path.name, "a file that cannot be read", "image and label"), h5py.File(path) as content:
+        return content["image"][()], content["label"][()]
 
 
 def _write(arrays: tuple[np.ndarray, np.ndarray], files: list[Path]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Scan:
     drawn: list[Path]
 
 
-def find_volumes(search: Search, same: Callable[[Sequence[Path]], bool] | None = None) -> Found:
+def find_volumes(search: Search) -> Found:
     """Volumes below a folder with the label maps that belong to them.
 
     NIfTI: ``img/img0001.nii.gz`` with ``label/label0001.nii.gz``; ``images/7.nii.gz`` with ``labels/7.nii.gz``;
@@ -39,11 +39,6 @@ def find_volumes(search: Search, same: Callable[[Sequence[Path]], bool] | None =
     modality and plane. Its label is that file; else a NIfTI file in its folder, or beside it with its name (``7/`` with
     ``7.nii.gz`` or ``7_labels.nii.gz``); else a folder of mask pictures, one for each slice. A NIfTI file in a study's
     folder is never an image.
-
-    Args:
-        search: what is looked for.
-        same: told the label maps of a volume that has several; whether they are the same one. None: several are a
-            fault.
 
     Raises:
         UserError: when the folder is not there or has no volumes.
@@ -63,7 +58,7 @@ def find_volumes(search: Search, same: Callable[[Sequence[Path]], bool] | None =
     images, masks = by_key(nifti, search)
     every_mask = [path for several in masks.values() for path in several]
     pictures = [path for path, kind in kinds.items() if kind == "picture"]
-    records: dict[Path, tuple[Record, Sequence[Path]]] = {}
+    of_scans: dict[Path, tuple[Record, Sequence[Path]]] = {}
     for scan in scans:
         record: Record = {"image": scan.volume.file}
         if scan.patient:
@@ -74,13 +69,14 @@ def find_volumes(search: Search, same: Callable[[Sequence[Path]], bool] | None =
         except UserError as error:
             found.problem(Path(scan.volume.file), search.source, "masks that do not fit", error.found)
             continue
-        records[Path(scan.volume.file)] = record, several
+        of_scans[Path(scan.volume.file)] = record, several
         # never an image of its own, whether or not it is the label
         for path in {*inside, *several} & images.keys():
             del images[path]
             every_mask.append(path)
-    records |= {path: ({"image": str(path)}, masks.get(key, [])) for path, key in images.items()}
-    unlabelled = pair(records, every_mask, search, found, same)
+    of_files = {path: ({"image": str(path)}, masks.get(key, [])) for path, key in images.items()}
+    records: dict[Path, tuple[Record, Sequence[Path]]] = {**of_files, **of_scans}
+    unlabelled = pair(records, every_mask, search, found)
     found.records += [records[path][0] | {"section": "unlabelled"} for path in unlabelled]
     if unlabelled:
         found.notes.append(f"{listed(unlabelled)} without a label map taken as unlabelled")

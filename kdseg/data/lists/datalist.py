@@ -17,7 +17,6 @@ __all__ = [
     "IGNORED_NAME",
     "SECTIONS",
     "content_hash",
-    "list_setting",
     "load_datalist",
     "read_datalist",
     "save_datalist",
@@ -143,24 +142,6 @@ def _of_fold(content: Mapping[str, Any], name: str, fold: int, section: str) -> 
             fix="choose one of these" if folds else "make the list with 'kdseg prepare --folds N'",
         )
     return [record for record in records if (record.get("fold") == fold) == (section == "validation")]
-
-
-def list_setting(path: str | Path, name: str, default: Any) -> Any:
-    """What a data list says of how its files are read: "frame", "level", or "ignored", a value in the masks.
-
-    Raises:
-        UserError: when the list is missing or no JSON object.
-
-    Example:
-        >>> import tempfile; path = Path(tempfile.mkdtemp()) / "list.json"
-        >>> _ = path.write_text('{"frame": 3, "labels": {"0": "background", "128": "ignored"}}')
-        >>> list_setting(path, "frame", "best"), list_setting(path, "ignored", None), list_setting(path, "level", 0)
-        (3, 128, 0)
-    """
-    content = read_datalist(Path(path))
-    if name == IGNORED_NAME:
-        return next((int(value) for value, label in (content.get("labels") or {}).items() if label == name), default)
-    return content.get(name, default)
 
 
 def save_datalist(datalist: Mapping[str, Any], path: str | Path) -> None:

@@ -1,21 +1,17 @@
-"""Images and volumes to segment: found in a folder, and read one after the other without falling over a bad one."""
+"""Images and volumes to segment, found in a folder."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from torch.utils.data import IterableDataset
 
 from kdseg.data.formats.dicom.choice import choose_series
 from kdseg.data.formats.dicom.series import DicomSeries
 from kdseg.data.formats.dicom.studies import dicom_studies
 from kdseg.data.open import NIFTI_SUFFIXES, file_kind, files_below
-from kdseg.errors import UserError, user_error_in
+from kdseg.errors import UserError
 
-__all__ = ["TolerantDataset", "find_images", "find_volume_files"]
+__all__ = ["find_images", "find_volume_files"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,63 +78,3 @@ def _path(volume: DicomSeries) -> str | list[str]:
         return [str(path) for path in files]
     others = {path for path in folder.rglob("*") if path.is_file() and file_kind(path) == "dicom"} - set(files)
     return volume.file if others else str(folder)
-
-
-class TolerantDataset(IterableDataset):
-    """Gives the transformed records one by one; a record that cannot be read is set aside and the rest goes on.
-
-    Iterable, because the number of readable files is known at the end only. For one process: ``num_workers=0``.
-
-    Args:
-        data: records, for instance ``[{"image": path}, …]``.
-        transform: applied to each.
-
-    Example:
-        >>> def transform(record):
-        ...     if record["image"] == "bad":
-        ...         raise UserError("bad", found="nothing", expected="an image", fix="repair it")
-        ...     return record
-        >>> dataset = TolerantDataset([{"image": "bad"}, {"image": "good"}], transform)
-        >>> list(dataset), dataset.given, len(dataset.failures)
-        ([{'image': 'good'}], 1, 1)
-    """
-
-    def __init__(self, data: Sequence[Mapping[str, Any]], transform: Callable[[Any], Any]) -> None:
-        self.data = data
-        self.transform = transform
-        self.failures: list[str] = []
-        self.given = 0
-
-    def __iter__(self) -> Iterator[Any]:
-        from tqdm import tqdm
-
-        self.failures, self.given = [], 0
-        # disable=None: a bar in a terminal only
-        for record in tqdm(self.data, desc="segmenting", unit="file", disable=None):
-            try:
-                item = self.transform(record)
-            except Exception as error:
-                told = user_error_in(error)
-                if told is None:
-                    raise
-                self.failures.append(str(told))
-                continue
-            self.given += 1
-            yield item
-
-    def report(self) -> None:
-        """Tell how many files were segmented, and what was set aside.
-
-        Raises:
-            UserError: when anything was, so that the command's exit code says so; the rest is done and saved.
-        """
-        logger.info(f"{self.given} of {len(self.data)} files segmented")
-        for failure in self.failures:
-            logger.warning(f"set aside: {failure}")
-        if self.failures:
-            raise UserError(
-                "input",
-                found=f"{len(self.failures)} of {len(self.data)} files that cannot be read",
-                expected="readable images",
-                fix="see the list above; the masks of the other files are saved",
-            )

@@ -8,7 +8,7 @@ from typing import Any
 
 import kdseg
 
-__all__ = ["published_cases", "published_list"]
+__all__ = ["published_list"]
 
 
 def published_list(name: str) -> dict[str, Any]:
@@ -21,8 +21,3 @@ def published_list(name: str) -> dict[str, Any]:
     here = Path(kdseg.__file__).parent
     candidates = [root / f"{name}.json" for root in (here / "_data_lists", here.parent / "data_lists")]
     return json.loads(next(path for path in candidates if path.is_file()).read_text(encoding="utf-8"))
-
-
-def published_cases(name: str, section: str) -> list[str]:
-    """The case ids of one section."""
-    return list(published_list(name)[section])

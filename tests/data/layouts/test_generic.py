@@ -50,6 +50,22 @@ def labels_of(result: Preparation) -> dict[str, str]:
     return json.loads(result.datalist.read_text())["labels"]
 
 
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("testA_{n}.bmp", "testA_{n}_anno.bmp"),
+        ("case{n}/image.png", "case{n}/mask.png"),
+        ("Image_{n}.jpg", "Mask_{n}.png"),
+        ("a/imgs/{n}.png", "a/groundtruth/{n}.png"),
+    ],
+)
+def test_names_that_are_known(source: Path, image: str, mask: str) -> None:
+    pictures(source, image, mask)
+    result, cases = listed(source)
+    pairs = {(str(source / image.format(n=n)), str(source / mask.format(n=n))) for n in range(4)}
+    assert result.problems == [] and {(record["image"], record["label"]) for record in cases.values()} == pairs
+
+
 @pytest.mark.parametrize("suffix", ["_anno", "_manual1"])
 def test_an_ending_of_masks_that_is_not_known(source: Path, suffix: str) -> None:
     pictures(source, "testA_{n}.bmp", f"testA_{{n}}{suffix}.bmp")
@@ -301,8 +317,9 @@ def test_two_labels_beside_dicom(source: Path) -> None:
     for number in range(3):
         volume, label = organs((1, 2), number)
         write_dicom(source / f"case{number}", volume, "MR", f"patient {number}")
-        for name in ("mine", "theirs")[: 2 if number == 0 else 1]:
-            write_nifti(source / f"case{number}" / f"{name}.nii.gz", label)
+        write_nifti(source / f"case{number}" / "mine.nii.gz", label)
+        # the same one twice is no fault
+        write_nifti(source / f"case{number}" / "theirs.nii.gz", label if number else label.clip(0, 1))
     result, cases = listed(source, "volume", ("a", "b"), fractions=(0.5, 0, 0.5))
     assert [problem["kind"] for problem in result.problems] == ["more than one mask"] and len(cases) == 2
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from kdseg.data.formats.dicom.headers import check_claims, pixel_spacing
 from kdseg.data.formats.dicom.pixels import frame_values, value_limits
 from kdseg.data.formats.dicom.slice_headers import GREY
-from kdseg.data.formats.frame_source import FrameSource
+from kdseg.data.formats.frame_source import FrameSource, affine_of
 from kdseg.data.formats.slides import SLIDE_STORAGE, open_slide
 from kdseg.errors import UserError
 
@@ -48,14 +46,10 @@ def open_dicom(path: Path) -> FrameSource:
     check_claims(dataset, path)
     if dataset.get("SOPClassUID") == SLIDE_STORAGE:
         return open_slide(dataset, path)
-    low, high = value_limits(dataset)
-    spacing = pixel_spacing(dataset)
     return FrameSource(
-        read=lambda index: frame_values(dataset, index, display=True).swapaxes(0, 1),
-        count=int(dataset.get("NumberOfFrames") or 1),
-        low=low,
-        high=high,
-        file_format="dicom",
-        affine=np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0]),
-        spacing_known=spacing is not None,
+        lambda index: frame_values(dataset, index, display=True).swapaxes(0, 1),
+        int(dataset.get("NumberOfFrames") or 1),
+        *value_limits(dataset),
+        "dicom",
+        affine_of(pixel_spacing(dataset)),
     )

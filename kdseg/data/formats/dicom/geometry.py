@@ -1,4 +1,7 @@
-"""Where a stack of slices lies in space, and whether its slices are evenly spaced and stand straight."""
+"""Where a stack of slices lies in space, and whether its slices are evenly spaced and stand straight.
+
+highdicom tells whether a stack is a volume, but neither why it is none nor how it could become one.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdseg.data.formats.dicom.decoders import decoder_of
 from kdseg.data.formats.dicom.geometry import Geometry, canvas, sideways_shifts
 from kdseg.data.formats.dicom.headers import check_claims, frame_elements
 from kdseg.data.formats.dicom.slice_headers import GREY, Frame
@@ -39,7 +40,7 @@ def frame_values(dataset: Dataset, index: int, display: bool = False) -> np.ndar
     """
     from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
-    values = pixel_array(dataset, index=index)
+    values = pixel_array(dataset, index=index, decoding_plugin=decoder_of(dataset))
     if dataset.PhotometricInterpretation not in GREY:
         return values
     tables = _tables(dataset, 0 if display else index)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kdseg.data.formats.dicom.decoders import decoder_of
 from kdseg.data.formats.dicom.geometry import LPS_TO_RAS
 from kdseg.data.formats.dicom.structures import values_to_paint
 from kdseg.data.open import decoding
@@ -34,6 +35,8 @@ def read_segmentation(path: Path, names: Mapping[str, int] | None, absent: str) 
 
     with decoding(path.name, "segments that cannot be decoded", "a whole DICOM SEG file"):
         segments = highdicom.seg.segread(path)
+        # so that pydicom, which highdicom asks, knows our decoder
+        decoder_of(segments)
         structures = [
             (number, segments.get_segment_description(number).segment_label) for number in segments.segment_numbers
         ]
