@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ class Task:
     name: str = _entry(type="string", pattern=r"^[A-Za-z0-9][\w.-]*$")
     kind: str = _entry(enum=["picture", "volume"])
     classes: Sequence[str] = _entry(**_words(minItems=1, uniqueItems=True, maxItems=254))
-    network: Mapping[str, Any] = _entry(type="object", required=["name"])
+    network: Mapping[str, Any] = _entry(type="object", required=["name"], properties={"name": {"type": "string"}})
     description: str = _entry("", type="string")
     head: Literal["softmax", "sigmoid"] = _entry("softmax", enum=["softmax", "sigmoid"])
     modality: Sequence[str] = _entry((), **_words())
@@ -254,7 +255,9 @@ def _contradictions(task: Task) -> list[tuple[bool, str, str]]:
     sides = len(task.patch_size or ())
     wide = 2 * task.border >= min(task.patch_size or (1,))
     window = task.window
+    finite = all(map(math.isfinite, [*(window or ()), *(task.spacing or ())]))
     return [
+        (not finite, f"window {window}, spacing {task.spacing}", "numbers that are finite"),
         (task.kind == "picture" and task.dimensions == 3, "pictures and dimensions 3", "2"),
         (task.kind == "volume" and not sides, "a volume without patch_size", "its size in pixels"),
         (bool(sides) and sides != task.dimensions, f"patch_size of {sides} sides", f"{task.dimensions} of them"),
