@@ -114,7 +114,7 @@ def test_ignored_pixels_are_not_learnt_and_not_measured(work: Path, tmp_path: Pa
     workflow = run_bundle(GASTRIC.folder, ["train"], known)
     metric = workflow.parser.get_parsed_content("validate#key_metric")["val_mean_iou"].metric_fn
     assert int(metric.get_buffer()[0, 0].sum()) == 16 * 64, "a quarter of the field counts"
-    assert read_task(work / "ignored").ignored == 128
+
     summary, _ = evaluate(open_trained(work / "ignored"), tmp_path / "list.json", output_dir=tmp_path, mlflow=False)
     assert summary["cases"] == 1
 

@@ -159,12 +159,11 @@ def test_a_task_cannot_be_altered() -> None:
 
 def test_what_a_data_list_says_comes_before_the_users_changes(tmp_path: Path) -> None:
     tiny_task().write(tmp_path)
-    labels = {"0": "background", "1": "thing", "128": "ignored"}
-    (tmp_path / "list.json").write_text(json.dumps({"frame": 3, "level": 1, "labels": labels}))
+    (tmp_path / "list.json").write_text(json.dumps({"frame": 3, "level": 1, "labels": {"0": "background"}}))
     task = load_task(tmp_path, tmp_path / "list.json")
-    assert (task.frame, task.level, task.ignored) == (3, 1, 128)
-    task = load_task(tmp_path, tmp_path / "list.json", frame="best", ignored=None)
-    assert (task.frame, task.level, task.ignored) == ("best", 1, None)
+    assert (task.frame, task.level) == (3, 1)
+    task = load_task(tmp_path, tmp_path / "list.json", frame="best")
+    assert (task.frame, task.level) == ("best", 1)
 
 
 def test_equal_tasks_are_equal_however_they_came_about(tmp_path: Path) -> None:
