@@ -15,6 +15,7 @@ from monai.transforms import Compose
 from torch import nn
 
 from kdseg.data import cached_dataset, load_datalist
+from kdseg.deploy.student import check_modality
 from kdseg.handlers import CaseOverlays, CaseTable, Tracking
 from kdseg.metrics.pooled import POOLED, PooledMetric
 from kdseg.task import Task, TrainedFolder, inferer, postprocessing, validation_transforms
@@ -77,8 +78,15 @@ def listed(task: Task, datalist: str | Path) -> Task:
 
 
 def evaluation_data(task: Task, datalist: str | Path, section: str = "test", fold: int | None = None) -> Dataset:
-    """The cases of a section, prepared as for validation, and kept in memory."""
-    return cached_dataset(load_datalist(datalist, section, fold), Compose(validation_transforms(task, datalist)))
+    """The cases of a section, prepared as for validation, and kept in memory.
+
+    Raises:
+        UserError: for a list without these cases or classes, and for images of another modality than the task's.
+    """
+    records = load_datalist(datalist, section, fold)
+    for record in records:
+        check_modality(Path(record["image"]), task.modality, task.name)
+    return cached_dataset(records, Compose(validation_transforms(task, datalist)))
 
 
 def run_evaluation(

@@ -47,11 +47,11 @@ def predict_files(student: Student, source: str | Path, output_dir: str | Path, 
     """
     from tqdm import tqdm
 
-    result = Prediction(Path(output_dir))
+    entries, result = _inputs(student, source), Prediction(Path(output_dir))
     result.output_dir.mkdir(parents=True, exist_ok=True)
     saver = SaveMaskd("pred", output_dir, source, labels=student.task.labels, overwrite=overwrite)
     # disable=None: a bar in a terminal only
-    for entry in tqdm(_inputs(student, source), desc="segmenting", unit="file", disable=None):
+    for entry in tqdm(entries, desc="segmenting", unit="file", disable=None):
         first = Path(entry[0] if isinstance(entry, list) else entry)
         if _is_own_mask(first, result.output_dir):
             continue

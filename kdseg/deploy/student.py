@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,25 +130,34 @@ class Student:
         return path
 
 
-def check_modality(path: Path, wanted: Any, task: str) -> None:
-    """Refuse a DICOM file of another modality than the task's.
+def check_modality(path: Path, wanted: Sequence[str], task: str) -> None:
+    """Refuse a DICOM file, or a folder of such files, of other modalities than the task's.
 
     Raises:
-        UserError: where the header names another one.
+        UserError: where headers name others only.
     """
-    if not wanted or not path.is_file() or file_kind(path) != "dicom":
-        return
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    other = ""
+    for file in files if wanted else []:
+        if file.is_file() and file_kind(file) == "dicom":
+            modality = _modality(file)
+            if not modality or modality in wanted:
+                return
+            other = other or modality
+    if other:
+        fix = "give the student of that kind of image, or another file"
+        raise UserError(path.name, found=f"modality {other}", expected=f"{' or '.join(wanted)} for {task}", fix=fix)
+
+
+def _modality(path: Path) -> str:
     import pydicom
 
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
-        modality = str(header.get("Modality", "") or "")
+        return str(header.get("Modality", "") or "")
     except Exception:
         # the reader tells what is wrong with the file
-        return
-    if modality and modality not in wanted:
-        fix = "give the student of that kind of image, or another file"
-        raise UserError(path.name, found=f"modality {modality}", expected=f"{' or '.join(wanted)} for {task}", fix=fix)
+        return ""
 
 
 def load(folder: str | Path, device: str | torch.device | None = None, **changes: Any) -> Student:
