@@ -33,8 +33,7 @@ def record(cells: Sequence[Cell], out: Path, store: Path) -> None:
         out: its folder, with its report.
         store: folder of the database.
 
-    Raises:
-        UserError: when the store cannot be used. One that fails later is told in warnings.
+    A store that cannot be used is told in a warning; see :class:`kdseg.handlers.mlflow_run.MlflowRun`.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(store / 'mlflow.db').as_posix()}"
     settings = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
@@ -43,12 +42,12 @@ def record(cells: Sequence[Cell], out: Path, store: Path) -> None:
     group = str(settings["datalist"]["sha256"])[:12]
     tags = {"kdseg.role": "comparison", "kdseg.stage": "compare", "kdseg.group": group}
     name = f"comparison-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    parent = MlflowRun(uri, experiment, name, tags)
+    parent = MlflowRun(uri, experiment, name, tags, out)
     parent.parameters({key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()})
     parent.metrics(_headline(results), step=0)
     for cell in cells:
         if cell.finished or cell.notes("failed"):
-            _record_cell(cell, uri, experiment, {"mlflow.parentRunId": parent.id, "kdseg.group": group})
+            _record_cell(cell, uri, experiment, {"kdseg.group": group}, out, parent)
     for file in FILES:
         if (out / file).is_file():
             parent.file(out / file)
@@ -61,11 +60,11 @@ def record(cells: Sequence[Cell], out: Path, store: Path) -> None:
     parent.finish("FINISHED")
 
 
-def _record_cell(cell: Cell, uri: str, experiment: str, tags: Mapping[str, str]) -> None:
+def _record_cell(cell: Cell, uri: str, experiment: str, tags: Mapping[str, str], out: Path, parent: MlflowRun) -> None:
     role = "teacher" if cell.arm == TEACHER else "student_alone" if cell.arm == ALONE else "student_distilled"
     named = {"arm": cell.arm, "student": cell.student, "fold": cell.fold, "seed": str(cell.seed)}
     own = {f"kdseg.{key}": value for key, value in {"role": role, **named}.items() if value}
-    run = MlflowRun(uri, experiment, cell.label.replace(", ", "-"), {**tags, **own})
+    run = MlflowRun(uri, experiment, cell.label.replace(", ", "-"), {**tags, **own}, out, parent)
     done, failed, costs = cell.notes("done"), cell.notes("failed"), cell.notes("measured")
     known = {**named, **done, **costs, **cell.notes("cell").get("settings", {})}
     run.parameters({key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()})

@@ -61,8 +61,8 @@ class Tracking:
         config: configuration to store, overrides included.
 
     Raises:
-        UserError: at once for an unknown role; when the run starts for a store that cannot be used. A store that fails
-            later does not stop the training; see :class:`kdseg.handlers.mlflow_run.MlflowRun`.
+        UserError: at once for an unknown role; when the run starts for a data list that cannot be read. A store that
+            cannot be used stops nothing; see :class:`kdseg.handlers.mlflow_run.MlflowRun`.
 
     Example:
         >>> tracking = Tracking("out/student", role="student_alone", parameters={"seed": 0})
@@ -131,6 +131,7 @@ class Tracking:
             self.experiment,
             self.run_name or _run_name(self.role, stage, named),
             {f"kdseg.{key}": value for key, value in tags.items() if value},
+            self.output_dir,
         )
         length = {"max_epochs": engine.state.max_epochs, "epoch_length": engine.state.epoch_length}
         self.run.parameters(_flat({**length, **self.parameters, "data": facts}))
