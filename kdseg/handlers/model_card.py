@@ -36,13 +36,14 @@ CARD = """# {name}: {description}
 | cases | {cases} |
 | made with | {packages} |
 
-![a validation case: image, truth, prediction](picture.png)
-
-    kdseg predict {folder} STUDY --output-dir masks/
+{picture}    kdseg predict {folder} STUDY --output-dir masks/
     kdseg evaluate {folder} --datalist LIST.json
 
-`task.json` says what the network is fed and what comes out; `history.json` how it was trained. Where only MONAI is
-installed: `python -m monai.bundle run --config_file {folder}/inference.json --dataset_dir STUDY --output_dir masks/`.
+`task.json` says what the network is fed and what comes out; `history.json` how it was trained.
+{monai}"""
+PICTURE = "![a validation case: image, truth, prediction](picture.png)\n\n"
+MONAI = """Where only MONAI is installed:
+`python -m monai.bundle run --config_file {folder}/inference.json --dataset_dir STUDY --output_dir masks/`.
 """
 
 
@@ -60,6 +61,16 @@ def write_card(
     """
     counts = {key: value for key, value in history["datalist"].items() if key != "sha256"}
     teacher = history.get("teacher_validation")
+    record = dict(load_datalist(datalist, "validation", fold)[0], case="validation case")
+    drawn = True
+    try:
+        overlay_picture(
+            [overlay_row(_predicted(record, task, trained, datalist), "prediction")], folder / "picture.png"
+        )
+    except (UserError, RuntimeError, MemoryError) as error:
+        # a training is not lost for want of its picture
+        drawn = False
+        logger.warning(f"no picture for the card: {str(error).splitlines()[0]}")
     text = CARD.format(
         name=task.name,
         description=task.description or "a kdseg task",
@@ -74,16 +85,10 @@ def write_card(
         cases=", ".join(f"{value} {key}" for key, value in counts.items()),
         packages=", ".join(f"{key} {value}" for key, value in history["packages"].items()),
         folder=folder.name,
+        picture=PICTURE if drawn else "",
+        monai=MONAI.format(folder=folder.name) if (folder / "inference.json").is_file() else "",
         **history["validation"],
     )
-    record = dict(load_datalist(datalist, "validation", fold)[0], case="validation case")
-    try:
-        overlay_picture(
-            [overlay_row(_predicted(record, task, trained, datalist), "prediction")], folder / "picture.png"
-        )
-    except (UserError, RuntimeError, MemoryError) as error:
-        # a training is not lost for want of its picture
-        logger.warning(f"no picture for the card: {str(error).splitlines()[0]}")
     with whole_file(folder / "README.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -22,7 +22,7 @@ from kdseg.handlers.provenance import data_list_facts, environment, without_priv
 from kdseg.networks.weights import load_weights
 from kdseg.settings import training_settings
 from kdseg.task import HISTORY_FILE, Task, network, read_history, write_for_monai
-from kdseg.task.folder import write_json
+from kdseg.task.folder import FOR_MONAI, write_json
 
 __all__ = ["RecordWriter", "TrainingRecord"]
 
@@ -96,6 +96,10 @@ class RecordWriter:
         if not is_main_process():
             return
         record = self.record
+        if trainer.state.iteration == 0:
+            # of another training: its weights would be taken for this one's
+            for name in ("model.pt", *FOR_MONAI):
+                (record.output_dir / name).unlink(missing_ok=True)
         record.task.write(record.output_dir)
         facts = environment(trainer.state.device)
         content = {

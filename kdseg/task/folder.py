@@ -32,6 +32,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 HISTORY_FILE = "history.json"
+FOR_MONAI = ("model.ts", "inference.json", "metadata.json")
 WEIGHTS = ("model.pt", "models/model.pt", "model.ts", "models/model.ts")
 
 
@@ -138,7 +139,7 @@ def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
     # absolute, because a configuration does not know where it lies
     write_json(inference_config(task, str(folder.absolute()), "model.ts"), folder / "inference.json")
     write_json(bundle_metadata(task), folder / "metadata.json")
-    return [folder / name for name in ("model.ts", "inference.json", "metadata.json")]
+    return [folder / name for name in FOR_MONAI]
 
 
 def _traced(task: Task, trained: nn.Module) -> Any:
