@@ -113,7 +113,8 @@ def new_bundle(
     from kdseg.task import bundle_metadata, inference_config, write_json
 
     # what the other task's images are says nothing of these; checked before anything is written
-    task = read_task(source).changed({"modality": [], "plane": None, **own})
+    theirs = {"modality": [], "series": None, "plane": None, "refuse": []}
+    task = read_task(source).changed({**theirs, **own})
     copy_bundle(source, folder)
     for part in ("docs", "models"):
         shutil.rmtree(folder / part, ignore_errors=True)
