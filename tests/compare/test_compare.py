@@ -22,7 +22,7 @@ from kdseg.distill import METHODS
 from kdseg.phantom import write_phantom_set
 from tests.data.make_files import prepare_task
 
-SMALL = ["batch_size=2", "patch_size=[32,32]", "teacher_def#base_channels=3", "network_def#base_channels=2"]
+SMALL = ["batch_size=2", "crop_size=[32,32]", "teacher_def#base_channels=3", "network#base_channels=2"]
 SMALL += ["paraphraser_steps=2", "steps_per_epoch=2"]
 METRICS = {"dice", "cldice", "iou", "sensitivity", "specificity"}
 
@@ -88,14 +88,14 @@ def test_the_matrix_and_its_files(work: Path, finished: Path) -> None:
 
 @pytest.mark.parametrize("arm", ["teacher", "alone", "kd", "lightvessel"])
 def test_a_cell_is_the_training_of_the_other_commands(work: Path, finished: Path, arm: str, tmp_path: Path) -> None:
-    settings = {"batch_size": 2, "patch_size": [32, 32], "teacher_def#base_channels": 3, "steps_per_epoch": 2}
+    settings = {"batch_size": 2, "crop_size": [32, 32], "teacher_def#base_channels": 3, "steps_per_epoch": 2}
     settings |= {"epochs": 2, "val_interval": 2, "mlflow": False, "output_dir": str(tmp_path), "seed": 0}
     settings |= {"datalist": str(finished / "lists" / "fold_all.json")}
     layers = ["train"]
     if arm == "teacher":
         layers.append("train_teacher")
     else:
-        settings["network_def#base_channels"] = 2
+        settings["network#base_channels"] = 2
     if arm not in ("teacher", "alone"):
         layers.append("distill")
         settings |= {"method": arm, "teacher": str(finished / "cells" / "fold_all" / "teacher" / "model.pt")}
@@ -201,7 +201,7 @@ def test_a_teacher_that_has_seen_the_test_cases_is_refused(work: Path, tmp_path:
     content["training"], content["test"] = content["test"], content["training"]
     content["root"] = str(work / "data")
     (tmp_path / "other.json").write_text(json.dumps(content))
-    settings = {"batch_size": 2, "patch_size": [32, 32], "teacher_def#base_channels": 3, "steps_per_epoch": 1}
+    settings = {"batch_size": 2, "crop_size": [32, 32], "teacher_def#base_channels": 3, "steps_per_epoch": 1}
     settings |= {"epochs": 1, "val_interval": 1, "mlflow": False, "output_dir": str(tmp_path / "teacher")}
     layers = ["train", "train_teacher"]
     run_bundle(bundle_folder("coronary_angiogram"), layers, {**settings, "datalist": str(tmp_path / "other.json")})

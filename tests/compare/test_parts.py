@@ -68,7 +68,7 @@ def test_the_terms_of_a_method_one_by_one(work: Path, tmp_path: Path, capsys: An
 def test_several_students_and_settings_of_one_arm(work: Path, tmp_path: Path) -> None:  # noqa: F811
     out = tmp_path / "run"
     command = words(work, out, "--methods", "kd", "--students", "thin_unet,enet", budget="2")
-    command = [word for word in command if not word.startswith("network_def")]
+    command = [word for word in command if not word.startswith("network#")]
     command = [word for place, word in enumerate(command) if command[place : place + 2] != ["--set", "--set"]]
     command += ["--set", "kd:learning_rate=0.5", "--set", "teacher:epochs=3"]
     assert main(command) == 0

@@ -57,7 +57,11 @@ def find_volume_files(
     files = files_below(source)
     volumes: list[str | list[str]] = [str(path) for path in files if path.name.lower().endswith(NIFTI_SUFFIXES)]
     if any(file_kind(path) == "dicom" for path in files):
-        for study in dicom_studies(source)[0]:
+        studies, problems = dicom_studies(source)
+        # reading such a file tells what is wrong with it
+        unreadable = {problem["file"] for problem in problems}
+        volumes += [str(path) for path in files if path.name in unreadable]
+        for study in studies:
             try:
                 where = f"study {study.study}"
                 wanted = {"modality": modality, "description": description, "plane": plane}
