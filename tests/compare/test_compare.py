@@ -142,7 +142,7 @@ def test_a_failed_cell_is_told_and_the_rest_goes_on(work: Path, tmp_path: Path, 
     assert done["all", "rkd", 0]["state"] == "failed" and "a batch of" in done["all", "rkd", 0]["reason"]
     assert {row["state"] for (_, arm, _), row in done.items() if arm != "rkd"} == {"finished"}
     told = capfd.readouterr().err
-    assert "failed: cells/fold_all/ThinUNet/rkd/seed_0" in told and "Traceback" not in told
+    assert "failed: cells/fold_all/thin_unet/rkd/seed_0" in told and "Traceback" not in told
 
 
 def test_a_killed_comparison_goes_on_as_if_nothing_had_happened(work: Path, finished: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_killed_comparison_goes_on_as_if_nothing_had_happened(work: Path, fini
     whole = tmp_path / "whole"
     assert main(words(work, whole, "--methods", "kd", budget="24")) == 0
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
-    student = out / "cells" / "fold_all" / "ThinUNet" / "kd" / "seed_0"
+    student = out / "cells" / "fold_all" / "thin_unet" / "kd" / "seed_0"
     ends = time.monotonic() + 120
     while not (student / "training.pt").is_file() and time.monotonic() < ends and process.poll() is None:
         time.sleep(0.02)

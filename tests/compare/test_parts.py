@@ -23,9 +23,9 @@ def test_few_labels_are_comparisons_of_their_own(work: Path, tmp_path: Path, cap
     assert len({record["patient"] for record in content["training"]}) == 1
     assert not any("label" in record for record in content["unlabelled"]) and len(content["unlabelled"]) > 2
     # the teacher has not seen the labels that are left out
-    seen = json.loads((out / "labelled_1" / "cells" / "fold_all" / "teacher" / "trained_on.json").read_text())
+    seen = json.loads((out / "labelled_1" / "cells" / "fold_all" / "teacher" / "history.json").read_text())
     assert len(seen["images_sha256"]) == len(content["training"])
-    described = json.loads((out / "labelled_1" / "cells/fold_all/ThinUNet/kd+unlabelled/seed_0/cell.json").read_text())
+    described = json.loads((out / "labelled_1" / "cells/fold_all/thin_unet/kd+unlabelled/seed_0/cell.json").read_text())
     assert described["settings"]["batch_size"] == 4 and described["layers"][-1] == "semi_supervised"
     assert "labels of 1 patient" in capsys.readouterr().out
 

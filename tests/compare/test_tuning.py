@@ -45,18 +45,18 @@ def test_every_arm_has_as_many_trials_and_its_best_is_used(
     assert main(command) == 0
     found = studies(out)
     assert {name: len(study.trials) for name, study in found.items()} == {
-        f"all/ThinUNet/{arm}": 3 for arm in ("alone", "kd", "lightvessel")
+        f"all/thin_unet/{arm}": 3 for arm in ("alone", "kd", "lightvessel")
     }
     assert all(trial.state.is_finished() for study in found.values() for trial in study.trials)
-    assert found["all/ThinUNet/alone"].trials[0].params == {"learning_rate": 0.002}
-    rate = found["all/ThinUNet/alone"].best_params["learning_rate"]
+    assert found["all/thin_unet/alone"].trials[0].params == {"learning_rate": 0.002}
+    rate = found["all/thin_unet/alone"].best_params["learning_rate"]
     done = cells(out)
     for arm in ("alone", "kd", "lightvessel"):
         settings = json.loads((out / done["all", arm, 0]["folder"] / "cell.json").read_text())["settings"]
         assert settings["learning_rate"] == rate
         if arm != "alone":
             weights = {name: part["weight"] for name, part in settings["method_args"].items()}
-            assert weights == found[f"all/ThinUNet/{arm}"].best_params
+            assert weights == found[f"all/thin_unet/{arm}"].best_params
     trials = list((out / "tuning").rglob("trial_*"))
     assert len(trials) == 9 and all((trial / "done.json").is_file() for trial in trials)
     assert "kd" in str(json.loads((out / "comparison.json").read_text())["tuned"])
