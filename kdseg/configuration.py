@@ -113,7 +113,7 @@ def new_bundle(
     from kdseg.task import bundle_metadata, inference_config, write_json
 
     # what the other task's images are says nothing of these; checked before anything is written
-    theirs = {"modality": [], "series": None, "plane": None, "refuse": []}
+    theirs: dict[str, Any] = {"modality": [], "series": None, "plane": None, "refuse": []}
     task = read_task(source).changed({**theirs, **own})
     copy_bundle(source, folder)
     for part in ("docs", "models"):
