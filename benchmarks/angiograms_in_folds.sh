@@ -12,7 +12,7 @@ mkdir -p "$out"
 [ -f "$out/list.json" ] || $kdseg prepare coronary_angiogram "$data" --out "$out/list.json" --seed 0 --fractions 0.8 0.2 0 --folds 4
 common=(
     coronary_angiogram --datalist "$out/list.json" --budget 2400 --engine ray
-    --set teacher_def#base_channels=12 --set network_def#base_channels=2 --set learning_rate=0.005 --set batch_size=4
+    --set teacher_def#base_channels=12 --set network#base_channels=2 --set learning_rate=0.005 --set batch_size=4
     --set teacher:epochs=30 --set teacher:learning_rate=0.002 --set teacher:batch_size=8 --set mlflow=false
 )
 $kdseg compare "${common[@]}" --folds 3 --seeds 3 --methods kd,lightvessel,graph_flow,adaptive_affinity,tinyunet \

@@ -12,21 +12,20 @@ mkdir -p "$out"
 [ -f "$out/list.json" ] || $kdseg prepare coronary_angiogram "$data" --out "$out/list.json" --seed 0
 common=(--datalist "$out/list.json" --set epochs=30 --set steps_per_epoch=50 --set val_interval=2 --set teacher_def#base_channels=12)
 
-evaluate() { # folder, further options
-    local folder=$1; shift
-    [ -f "$folder/evaluation_test/summary.json" ] || $kdseg evaluate $bundle "${common[@]}" --output-dir "$folder" "$@"
+evaluate() { # folder
+    [ -f "$1/evaluation_test/summary.json" ] || $kdseg evaluate "$1" --datalist "$out/list.json"
 }
 teacher() {
     $kdseg train $bundle "${common[@]}" --teacher-network --seed 0 --output-dir "$out/teacher"
-    evaluate "$out/teacher" --teacher-network
+    evaluate "$out/teacher"
 }
 alone() { # seed
     $kdseg train $bundle "${common[@]}" --seed "$1" --output-dir "$out/alone_$1"
     evaluate "$out/alone_$1"
 }
 distilled() { # method, seed
-    $kdseg distill $bundle "${common[@]}" --method "$1" --teacher "$out/teacher/model.pt" --seed "$2" --output-dir "$out/$1_$2"
-    evaluate "$out/$1_$2" --method "$1"
+    $kdseg distill $bundle "${common[@]}" --method "$1" --teacher "$out/teacher" --seed "$2" --output-dir "$out/$1_$2"
+    evaluate "$out/$1_$2"
 }
 # two lanes, one core each: the students alone beside the teacher, then the distilled students
 read -r first second third <<< "$seeds"

@@ -13,4 +13,3 @@ common=(--datalist "$list" --teacher "$teacher" --seeds 1 --set teacher_def#base
     --set steps_per_epoch=20 --set paraphraser_steps=100 --out "$out/unlabelled"
 .venv/bin/kdseg compare coronary_angiogram "${common[@]}" --methods rkd+unlabelled,skds+unlabelled --budget 160 --set batch_size=4 \
     --set steps_per_epoch=40 --out "$out/longer"
-.venv/bin/python benchmarks/summarise_methods.py "$out/labelled" "$out/unlabelled" "$out/longer"

@@ -14,29 +14,45 @@ from kdseg._version import __version__
 __all__ = ["__version__"]
 
 _ROOMS = (
+    "benchmark",
+    "compare",
     "configuration",
     "data",
     "deploy",
     "distill",
     "engines",
     "errors",
-    "experiments",
     "handlers",
+    "inferers",
     "losses",
     "metrics",
     "networks",
+    "phantom",
+    "pictures",
+    "report",
     "settings",
+    "statistics",
+    "task",
     "transforms",
 )
 
 
-# how a user's own losses, methods and networks get names, see docs/plugins.md
-_REGISTER = {"register_loss": "distill", "register_method": "distill", "register_network": "networks"}
+# name -> room; what programs use most
+_NAMES = {
+    "Student": "deploy",
+    "Task": "task",
+    "Workflow": "configuration",
+    "load": "deploy",
+    "register_layout": "data.layouts.registry",
+    "register_loss": "distill",
+    "register_method": "distill",
+    "register_network": "networks",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _REGISTER:
-        return getattr(importlib.import_module(f"kdseg.{_REGISTER[name]}"), name)
     if name in _ROOMS:
         return importlib.import_module(f"kdseg.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"kdseg.{_NAMES[name]}"), name)
     raise AttributeError(f"module 'kdseg' has no attribute {name!r}")

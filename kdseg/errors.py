@@ -9,7 +9,7 @@ import traceback as tracebacks
 from collections.abc import Iterable
 from types import TracebackType
 
-__all__ = ["UserError", "explain_uncaught", "suggestion", "user_error_in"]
+__all__ = ["UserError", "explain_uncaught", "reason_of", "suggestion", "user_error_in"]
 
 
 class UserError(Exception):
@@ -67,6 +67,16 @@ def user_error_in(error: BaseException | None) -> UserError | None:
         chain.append(error)
         error = error.__cause__ or error.__context__
     return _setting_error(chain) if chain else None
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line for people.
+
+    Example:
+        >>> reason_of(ValueError("no such thing\\nat all"))
+        'ValueError: no such thing'
+    """
+    return (str(user_error_in(error) or f"{type(error).__name__}: {error}").splitlines() or [""])[0]
 
 
 def _setting_error(chain: list[BaseException]) -> UserError | None:

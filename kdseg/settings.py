@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from kdseg.errors import UserError, suggestion
 
-__all__ = ["calling_config", "check_keys", "parse_setting", "training_settings"]
+__all__ = ["check_keys", "nested", "parse_setting", "training_settings"]
 
 # what MONAI and its consumers look for by name, whether or not the configuration itself refers to it
 _KNOWN = {"_desc_", "_meta_", "_requirements_", "imports", "initialize", "run", "finalize", "bundle_root", "device"}
@@ -27,13 +26,16 @@ _KNOWN |= {
     "train",
     "validate",
 }
-_KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer", "lr_scheduler"}
+_KNOWN |= {"network_def", "preprocessing", "postprocessing", "val_interval", "loss", "optimizer"}
+_KNOWN |= {"lr_scheduler"}
+# what other files of a bundle wait for, and what kdseg's own workflow sets
+_KNOWN |= {"teacher_def", "configuration"}
 # MONAI's command reads values as Python's, kdseg's as JSON or Python's
 _JSON = {"true": "True", "false": "False", "null": "None"}
 # where things are, how they are recorded and on what they run: with another of these it is the same training, though
 # other workers draw other augmentation
 _ASIDE = {"imports", "initialize", "run", "finalize", "bundle_root", "datalist", "dataset_dir", "output_dir", "device"}
-_ASIDE |= {"num_workers", "cache_dir", "resume", "mlflow", "experiment", "tracked", "handlers"}
+_ASIDE |= {"num_workers", "cache_dir", "resume", "mlflow", "record", "handlers", "configuration"}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -59,31 +61,32 @@ def parse_setting(text: str) -> tuple[str, Any]:
     return key, value
 
 
-def calling_config() -> dict[str, Any] | None:
-    """The merged bundle configuration, overrides included, that is building the caller; ``None`` outside of one.
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys with "#" as dictionaries in one another.
 
-    MONAI hands its configuration to nothing that it builds, and the command line does not tell it (argument files,
-    commands and tests compose configurations too). The parser is on the call stack whichever way it was started.
+    Example:
+        >>> nested({"network#base_channels": 8, "tile": 512})
+        {'network': {'base_channels': 8}, 'tile': 512}
     """
-    from monai.bundle import ConfigParser
+    result: dict[str, Any] = {}
+    for key, value in settings.items():
+        *folders, last = key.replace("::", "#").split("#")
+        place = result
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[last] = value
+    return result
 
-    frame = inspect.currentframe()
-    while frame is not None:
-        parser = frame.f_locals.get("self")
-        if isinstance(parser, ConfigParser):
-            return dict(parser.get())
-        frame = frame.f_back
-    return None
 
-
-def check_keys(config: Mapping[str, Any] | None = None) -> None:
+def check_keys(config: Mapping[str, Any], also: Iterable[str] = ()) -> None:
     """Refuse settings that would not do what they say.
 
     Those are top-level keys that nothing in the configuration refers to (a mistyped ``--epoch`` would change nothing),
     and the texts "true", "false" and "null" (``--mlflow false`` is text for MONAI's command, and any text is true).
 
     Args:
-        config: the merged configuration; the one that is being run when it is left out.
+        config: the merged configuration.
+        also: names that may have been meant besides the configuration's own.
 
     Raises:
         UserError: for the first such key, with the near name, or the first such value.
@@ -95,9 +98,6 @@ def check_keys(config: Mapping[str, Any] | None = None) -> None:
         ...     print(error.where, error.fix)
         epoch did you mean 'epochs'?
     """
-    config = calling_config() if config is None else config
-    if config is None:
-        return
     used = set(re.findall(r"[@%]([A-Za-z_]\w*)", json.dumps(config, default=str)))
     for key, value in config.items():
         if isinstance(value, str) and value in _JSON:
@@ -108,25 +108,24 @@ def check_keys(config: Mapping[str, Any] | None = None) -> None:
         if key not in used and key not in _KNOWN and not is_definition:
             known = sorted(used & set(config))
             expected = f"one of {', '.join(known)}"
-            near = suggestion(key, known)
+            near = suggestion(key, [*known, *also])
             # the list of all of them is long enough once
             fix = near if near.startswith("did you mean") else "leave it out, or see what the bundle's files refer to"
             raise UserError(key, found="a setting that nothing uses", expected=expected, fix=fix)
 
 
-def training_settings(config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that decides what a training gives: a killed one may go on only with the same.
 
     Left out is where things are, how they are recorded and on what they run, workers included.
 
     Args:
-        config: the merged configuration; the one that is being run when it is left out.
+        config: the merged configuration.
 
     Example:
         >>> training_settings({"epochs": 3, "output_dir": "out", "train": {"handlers": [], "inferer": "@inferer"}})
         {'epochs': 3, 'train': {'inferer': '@inferer'}}
     """
-    config = (calling_config() or {}) if config is None else config
     return {
         key: training_settings(value) if isinstance(value, Mapping) else value
         for key, value in config.items()

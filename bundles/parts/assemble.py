@@ -3,10 +3,11 @@
     python bundles/parts/assemble.py            writes them
     python bundles/parts/assemble.py --check    exit code 1, with their names, when any is not as it should be
 
-A file of a bundle is the file of ``parts/shared`` with the bundle's own part, ``parts/<bundle>``, laid over it. Objects
+``inference.json`` and the network's part of ``metadata.json`` are written from the bundle's ``task.json``. Any other
+file is the file of ``parts/shared`` with the bundle's own part, ``parts/<bundle>``, laid over it. Objects
 are joined key by key; lists, numbers, texts and components (objects with a ``_target_``) of the bundle replace the
-shared ones. The bundle's own new keys come where the shared file says ``"_own_": null``. All other files of a bundle
-are its own.
+shared ones, and null takes one away. The bundle's own new keys come where the shared file says ``"_own_": null``. All
+other files of a bundle are its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kdseg.task import bundle_metadata, inference_config, read_task
+
 BUNDLES = Path(__file__).resolve().parents[1]
 PARTS = Path(__file__).resolve().parent
 OWN_KEYS = "_own_"
@@ -24,10 +27,15 @@ WIDTH = 140
 
 
 def assembled(name: str) -> dict[Path, str]:
-    """Path in the bundle → content of every file that is made from parts."""
+    """Path in the bundle → content of every file that is made from parts or from the task."""
     shared, own = PARTS / "shared", PARTS / name
     paths = {path.relative_to(root) for root in (shared, own) for path in root.rglob("*") if path.is_file()}
-    return {path: _assembled_file(shared / path, own / path) for path in sorted(paths)}
+    files = {path: _assembled_file(shared / path, own / path) for path in sorted(paths)}
+    task = read_task(BUNDLES / name)
+    words = Path("configs/metadata.json")
+    files[words] = formatted(bundle_metadata(task, json.loads(files[words]))) + "\n"
+    files[Path("configs/inference.json")] = formatted(inference_config(task)) + "\n"
+    return files
 
 
 def _assembled_file(shared: Path, own: Path) -> str:
@@ -48,7 +56,7 @@ def joined(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
             result[key] = joined(value, {}) if isinstance(value, Mapping) else value
         elif isinstance(value, Mapping) and isinstance(own[key], Mapping) and "_target_" not in own[key]:
             result[key] = joined(value, own[key])
-        else:
+        elif value is None or own[key] is not None:
             result[key] = own[key]
     return {**result, **{key: value for key, value in new.items() if key not in result}}
 

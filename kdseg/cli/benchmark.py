@@ -1,10 +1,9 @@
-"""``kdseg benchmark``: what a distillation step costs, and what the exact relations save."""
+"""``kdseg benchmark``: what a distillation step costs, what the exact relations save, what students at once cost."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
@@ -14,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     step = kinds.add_parser("step", help="the training step of a method against its student's and teacher's alone")
     step.add_argument("--method", default="all", help="name of a method, or all (the default)")
     relations = kinds.add_parser("relations", help="relational terms against their form with all pairs of positions")
-    for kind in (step, relations):
+    fan_out = kinds.add_parser("fan-out", help="several students with one teacher, against each by itself")
+    for kind in (step, relations, fan_out):
         kind.add_argument("--json", action="store_true", help="print a list of objects")
         # here too, since what follows the kind is the kind's
         kind.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -22,23 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.kind == "step":
-        from kdseg.experiments.benchmark_step import benchmark_step
+        from kdseg.benchmark.step_cost import benchmark_step
 
         rows = benchmark_step(None if arguments.method == "all" else [arguments.method])
-    else:
-        from kdseg.experiments.benchmark_relations import benchmark_relations
+    elif arguments.kind == "relations":
+        from kdseg.benchmark.relations_cost import benchmark_relations
 
         rows = benchmark_relations()
+    else:
+        from kdseg.benchmark.fan_out_cost import benchmark_fan_out
+
+        rows = benchmark_fan_out()
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
-    from kdseg.experiments.table import text_table
+    from tabulate import tabulate
 
-    print(text_table([[_cell(value) for value in row.values()] for row in rows], list(rows[0])))
+    print(tabulate(rows, "keys", floatfmt=".3g", missingval="-"))
     return 0
-
-
-def _cell(value: Any) -> object:
-    if value is None:
-        return "-"
-    return float(f"{value:.3g}") if isinstance(value, float) else value

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
+from kdseg.configuration import literal
 from kdseg.errors import UserError
 from kdseg.settings import parse_setting
 
-__all__ = ["add_bundle_arguments", "bundle_settings", "with_overlays"]
+__all__ = ["add_bundle_arguments", "bundle_settings", "check_device", "with_overlays"]
 
 
-def add_bundle_arguments(parser: argparse.ArgumentParser, datalist: bool = True) -> None:
+def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """The bundle, the data list, the output folder, and ``--set`` for every other key of the configuration."""
     parser.add_argument("bundle", help="folder of a bundle, or the name of one that comes with kdseg")
-    if datalist:
-        parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
-        parser.add_argument("--fold", type=int, help="validate on this fold, train on the others")
+    parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
+    parser.add_argument("--fold", type=int, help="validate on this fold, train on the others")
     parser.add_argument("--output-dir", help="where results go")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
     parser.add_argument(
@@ -32,30 +33,46 @@ def add_bundle_arguments(parser: argparse.ArgumentParser, datalist: bool = True)
         default=[],
         metavar="KEY=VALUE",
         dest="settings",
-        help="change any key of the configuration, for instance --set epochs=100 (may be repeated)",
+        help="change any key of the configuration or of the task: --set epochs=100 --set clahe=true (may be repeated)",
     )
 
 
 def bundle_settings(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Configuration key → value of the options that were given; ``--set`` wins."""
+    """Configuration key → value of the options that were given; ``--set`` wins.
+
+    What stands in an option is data: it reaches the configuration as it is, whatever characters it has. ``--set`` alone
+    speaks the configuration's own language.
+    """
     settings: dict[str, Any] = {}
     for name in ("datalist", "fold", "output_dir", *names):
         value = getattr(arguments, name, None)
         if value is not None:
-            settings[name] = value
+            parts = value if isinstance(value, list) else [value]
+            plain = [literal(part) if isinstance(part, str) else part for part in parts]
+            settings[name] = plain if isinstance(value, list) else plain[0]
     if arguments.device is not None:
-        _check_device(arguments.device)
-        settings["device"] = f"$torch.device('{arguments.device}')"
+        settings["device"] = f"$torch.device('{check_device(arguments.device)}')"
     settings.update(parse_setting(text) for text in arguments.settings)
     return settings
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str | None) -> str:
+    """The name of a device that PyTorch can use; CUDA where it is, when none is named.
+
+    Raises:
+        UserError: for another name, or one that is not there.
+    """
     import torch
 
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        fix = "leave --device out to have CUDA where it is"
+        raise UserError("--device", found=repr(device), expected="cpu, mps, cuda, cuda:1, …", fix=fix)
     if device.startswith("cuda") and not torch.cuda.is_available():
         fix = "leave --device out, or install the PyTorch build for your GPU"
         raise UserError("--device", found=f"'{device}', and no GPU that PyTorch can use", expected="cpu", fix=fix)
+    return device
 
 
 def with_overlays(arguments: argparse.Namespace, first: str, *others: str) -> list[str]:

@@ -10,8 +10,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kdseg.data.quality.findings import Finding
-    from kdseg.data.quality.measures import CaseMeasures
+    from kdseg.data.checks.findings import Finding
+    from kdseg.data.checks.measures import CaseMeasures
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: no errors, perhaps warnings; 1: errors."""
-    from kdseg.data.quality.report import check_datalist
+    from kdseg.data.checks.report import check_datalist
 
     report = check_datalist(arguments.datalist, arguments.out, progress=True)
     if arguments.json:
@@ -60,30 +60,27 @@ def run(arguments: argparse.Namespace) -> int:
 def _set_table(cases: Sequence[CaseMeasures]) -> str:
     """Least, middle and greatest of each figure over the set."""
     import numpy as np
+    from tabulate import tabulate
 
-    from kdseg.data.quality.measures import figure
-    from kdseg.experiments.table import text_table
+    from kdseg.data.checks.measures import figure
 
     figures: dict[str, list[float]] = {}
     for case in cases:
-        for axis, size in enumerate(case.shape):
-            figures.setdefault(f"size {'xyz'[axis]}", []).append(size)
-        for axis, length in enumerate(case.spacing or ()):
-            figures.setdefault(f"spacing {'xyz'[axis]}, mm", []).append(length)
-        for name in ("p01", "median", "p99"):
-            figures.setdefault(f"intensity, {name}", []).append(case.intensity[name])
-        for name, structure in case.structures.items():
-            figures.setdefault(f"{name}, {structure.unit}", []).append(structure.size)
+        for (what, which, unit), value in case.figures().items():
+            name = which if what == "size of a structure" else f"{what} {which}"
+            figures.setdefault(f"{name}, {unit}" if unit else name, []).append(value)
     rows = [
         [name, *(figure(value) for value in (min(values), float(np.median(values)), max(values))), len(values)]
         for name, values in figures.items()
     ]
-    return text_table(rows, ["", "least", "median", "greatest", "cases"])
+    headers = ["", "least", "median", "greatest", "cases"]
+    return tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * 4])
 
 
 def _case_table(cases: Sequence[CaseMeasures]) -> str:
-    from kdseg.data.quality.measures import figure
-    from kdseg.experiments.table import text_table
+    from tabulate import tabulate
+
+    from kdseg.data.checks.measures import figure
 
     rows = [
         [
@@ -96,12 +93,13 @@ def _case_table(cases: Sequence[CaseMeasures]) -> str:
         ]
         for case in cases
     ]
-    return text_table(rows, ["case", "section", "size", "spacing, mm", "intensity", "label"])
+    headers = ["case", "section", "size", "spacing, mm", "intensity", "label"]
+    return tabulate(rows, headers, disable_numparse=True)
 
 
 def _label(case: CaseMeasures) -> str:
     """The sizes of the largest structures."""
-    from kdseg.data.quality.measures import figure
+    from kdseg.data.checks.measures import figure
 
     largest = sorted(case.structures.items(), key=lambda entry: -entry[1].size)
     words = [f"{name} {figure(structure.size)} {structure.unit}" for name, structure in largest[:NAMED]]

@@ -46,12 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: every cell is finished; 1: some failed, and are named."""
+    from kdseg.compare.ablation import ablation_table
+    from kdseg.compare.request import CompareRequest
+    from kdseg.compare.run import compare
+    from kdseg.compare.workers import RayEngine, train_here
     from kdseg.configuration import bundle_folder
-    from kdseg.experiments.ablation import ablation_table
-    from kdseg.experiments.compare import compare
-    from kdseg.experiments.compare_engines import RayEngine, train_here
-    from kdseg.experiments.compare_request import CompareRequest
-    from kdseg.experiments.report import headline_text
+    from kdseg.report import headline_text
 
     request = CompareRequest(
         bundle=bundle_folder(arguments.bundle),
@@ -115,7 +115,7 @@ def _log_to_terminal() -> None:
     package = logging.getLogger("kdseg")
     package.setLevel(logging.INFO)
     package.propagate = False
-    own = logging.getLogger("kdseg.experiments")
+    own = logging.getLogger("kdseg.compare")
     own.handlers[:] = [handler]
     # every failure is told once, by the comparison
     logging.getLogger("ignite").setLevel(logging.CRITICAL)

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         required=True,
         nargs="+",
-        help="the teacher: a checkpoint (model.pt of its training), a MONAI bundle's folder, a TorchScript file, or "
+        help="the teacher: the folder of its training, a MONAI bundle's folder, a TorchScript file, weights alone, or "
         "several of these as an ensemble",
     )
     parser.add_argument("--seed", type=int, help="seed of weights, batches and augmentation")

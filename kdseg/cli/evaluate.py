@@ -4,51 +4,46 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from contextlib import redirect_stdout
-from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from kdseg.cli.bundle_options import add_bundle_arguments
-
-    add_bundle_arguments(parser)
-    parser.add_argument("--checkpoint", help="weights to measure; by default model.pt of --output-dir")
-    parser.add_argument("--section", help="section of the data list; test by default")
-    parser.add_argument("--teacher-network", action="store_true", help="the weights are the teacher's")
-    parser.add_argument("--method", help="the method that the student was distilled with, for the records")
+    parser.add_argument("trained", help="what kdseg distill or train wrote: its folder, or a bundle with weights")
+    parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
+    parser.add_argument("--section", default="test", help="section of the data list (default test)")
+    parser.add_argument("--fold", type=int, help="of the list, for --section validation")
+    parser.add_argument("--output-dir", help="where tables and pictures go; by default into the network's folder")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
+    parser.add_argument("--no-mlflow", action="store_true", help="do not record it in MLflow")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings, with_overlays
-    from kdseg.configuration import bundle_folder, run_bundle
+    from kdseg.cli.bundle_options import check_device
+    from kdseg.configuration import start
+    from kdseg.deploy import evaluate
+    from kdseg.task import open_trained
 
-    trained_by = ["train_teacher"] if arguments.teacher_network else ["distill"] if arguments.method else []
-    settings = bundle_settings(arguments, "checkpoint", "section", "method")
-    layers = with_overlays(arguments, "train", *trained_by, "evaluate")
-    # JSON stands alone: what is logged goes to the other stream
-    with redirect_stdout(sys.stderr if arguments.json else sys.stdout):
-        workflow = run_bundle(bundle_folder(arguments.bundle), layers, settings)
-    folder = workflow.parser.get_parsed_content("evaluation_dir")
-    summary = json.loads(Path(folder, "summary.json").read_text(encoding="utf-8"))
+    start()
+    device = check_device(arguments.device)
+    summary, folder = evaluate(
+        open_trained(arguments.trained),
+        arguments.datalist,
+        arguments.section,
+        arguments.fold,
+        arguments.output_dir,
+        device,
+        mlflow=not arguments.no_mlflow,
+    )
     if arguments.json:
         print(json.dumps(summary))
         return 0
-    from kdseg.experiments.table import text_table
+    from tabulate import tabulate
 
-    rows = [
-        [name, _rounded(entry["mean"]), _rounded(entry["sd"]), entry["count"]]
-        for name, entry in summary["metrics"].items()
-    ]
-    print(text_table(rows, ["metric", "mean", "sd", "cases"]))
+    rows = [[name, entry["mean"], entry["sd"], entry["count"]] for name, entry in summary["metrics"].items()]
+    print(tabulate(rows, ["metric", "mean", "sd", "cases"], floatfmt=".4f", missingval="-"))
     if summary["whole_set"]:
         print("whole set: " + ", ".join(f"{name} {value:.4f}" for name, value in summary["whole_set"].items()))
-    print(f"each case: {folder}/cases.csv")
+    print(f"each case: {folder}/cases.csv, pictures: {folder}/overlays.png")
     return 0
-
-
-def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

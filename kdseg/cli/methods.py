@@ -14,8 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from tabulate import tabulate
+
     from kdseg.distill import METHODS, describe_method
-    from kdseg.experiments.table import text_table
 
     rows = [describe_method(name) for name in METHODS]
     for error in METHODS.broken.values():
@@ -23,21 +24,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
-    columns = ["method", "terms", "taps", "labels", "standing", "paper"]
-    print(
-        text_table(
-            [
-                [
-                    row["name"],
-                    ", ".join(row["terms"]),
-                    ", ".join(row["taps"]),
-                    "yes" if row["needs_labels"] else "no",
-                    row["standing"],
-                    row["paper"],
-                ]
-                for row in rows
-            ],
-            columns,
-        )
-    )
+    table = [
+        {
+            "method": row["name"],
+            "terms": ", ".join(row["terms"]),
+            "taps": ", ".join(row["taps"]),
+            "labels": "yes" if row["needs_labels"] else "no",
+            "standing": row["standing"],
+            "paper": row["paper"],
+        }
+        for row in rows
+    ]
+    print(tabulate(table, "keys"))
     return 0

@@ -23,12 +23,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return 0
-    print(f"{'name':<20} {'dims':<5} {'in>out':<7} {'parameters':>11} {'in convs':>11} {'GMAC':>8}  taps")
-    for row in rows:
-        dims = ",".join(str(dims) for dims in row["spatial_dims"])
-        channels = f"{row['in_channels']}>{row['out_channels']}"
-        sizes = f"{row['params']:>11,} {row['conv_params']:>11,} {row['macs'] / 1e9:>8.3f}"
-        print(f"{row['name']:<20} {dims:<5} {channels:<7} {sizes}  {' '.join(row['taps'])}")
+    from tabulate import tabulate
+
+    table = [
+        {
+            "name": row["name"],
+            "dims": " ".join(map(str, row["spatial_dims"])),
+            "in>out": f"{row['in_channels']}>{row['out_channels']}",
+            "parameters": row["params"],
+            "in convs": row["conv_params"],
+            "GMAC": row["macs"] / 1e9,
+            "taps": " ".join(row["taps"]),
+        }
+        for row in rows
+    ]
+    print(tabulate(table, "keys", intfmt=",", floatfmt=".3f"))
     print(f"\nIn 2-D; multiply-accumulates of one {SIZE}×{SIZE} image. --json lists the module path of each tap.")
     return 0
 

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.experiments.report import headline_text, write_report
+    from kdseg.report import headline_text, write_report
 
     write_report(arguments.out)
     if arguments.json:

@@ -8,36 +8,33 @@ from typing import Any
 
 # name -> module; loaded when first used, because the readers bring MONAI and torch with them
 _EXPORTS = {
-    "AngiogramReader": "angiogram_reader",
-    "MaskReader": "angiogram_reader",
-    "PathologyMaskReader": "pathology_reader",
-    "PathologyReader": "pathology_reader",
-    "cached_dataset": "cache",
-    "check_cases": "check",
-    "choose_series": "dicom.choice",
-    "dicom_series": "dicom.studies",
-    "dicom_studies": "dicom.studies",
-    "DicomSeriesReader": "dicom.reader",
-    "content_hash": "files",
-    "LabelledUnlabelledSampler": "semi_supervised",
-    "TolerantDataset": "folder",
-    "find_images": "folder",
-    "find_volume_files": "volumes.folder",
-    "label_numbers": "volumes.classes",
-    "label_structures": "volumes.classes",
-    "labelled_subset": "semi_supervised",
-    "list_setting": "datalist",
-    "load_datalist": "datalist",
-    "read_label": "labels",
-    "save_datalist": "datalist",
-    "semi_supervised_records": "semi_supervised",
-    "split_by_patient": "datalist",
+    "LabelledUnlabelledSampler": "lists.semi_supervised",
+    "MaskReader": "frames.mask_reader",
+    "PictureReader": "frames.picture_reader",
+    "VolumeReader": "volumes.reader",
+    "cached_dataset": "lists.cache",
+    "choose_series": "formats.dicom.choice",
+    "content_hash": "open",
+    "dicom_series": "formats.dicom.studies",
+    "dicom_studies": "formats.dicom.studies",
+    "find_images": "lists.inputs",
+    "find_volume_files": "lists.inputs",
+    "label_numbers": "lists.classes",
+    "label_structures": "lists.classes",
+    "labelled_subset": "lists.semi_supervised",
+    "load_datalist": "lists.datalist",
+    "read_label": "volumes.labels",
+    "save_datalist": "lists.datalist",
+    "semi_supervised_records": "lists.semi_supervised",
+    "split_by_patient": "lists.datalist",
 }
 
 __all__ = list(_EXPORTS)
 
-# pydicom logs what it warns of, with the header's values, and those may name a patient; its level is set when it loads
-logging.getLogger("pydicom").addFilter(lambda record: False)
+# pydicom logs what it warns of, with the header's values, and those may name a patient; its level is set when it loads.
+# tifffile logs each damaged tag beside the error that it raises
+for _name in ("pydicom", "tifffile"):
+    logging.getLogger(_name).addFilter(lambda record: False)
 
 
 def __getattr__(name: str) -> Any:

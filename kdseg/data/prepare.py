@@ -1,107 +1,44 @@
-"""From a folder of images to a checked data list: what ``kdseg prepare`` does, one entry per task."""
+"""From a folder of images to a checked data list: what ``kdseg prepare`` does."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kdseg._version import __version__
-from kdseg.data.angiogram_layouts import Found, find_angiograms
-from kdseg.data.angiogram_reader import AngiogramReader, MaskReader
-from kdseg.data.check import check_cases, check_tissue, check_vessels
-from kdseg.data.datalist import IGNORED_NAME, Record, save_datalist, split_by_patient
-from kdseg.data.files import content_hash
-from kdseg.data.pathology_reader import PathologyMaskReader, PathologyReader
-from kdseg.data.patients import assign_patients
-from kdseg.data.volumes.check import check_volumes
-from kdseg.data.volumes.prostate import PROSTATE_LABELS, PROTOCOLS, find_prostate
-from kdseg.data.volumes.synapse import BTCV_LABELS, find_synapse, published_split
+from kdseg.data.checks.comparisons import near_copies
+from kdseg.data.checks.findings import ERROR, Finding, kinds_named, regraded
+from kdseg.data.checks.measures import CaseMeasures
+from kdseg.data.checks.report import check_records
+from kdseg.data.layouts.layout import Found, Layout, Search
+from kdseg.data.layouts.registry import LAYOUTS
+from kdseg.data.lists.classes import class_numbers, merged
+from kdseg.data.lists.datalist import IGNORED_NAME, SECTIONS, Record, save_datalist, split_by_patient
+from kdseg.data.lists.patients import assign_patients
+from kdseg.data.open import content_hash
 from kdseg.errors import UserError, suggestion
 
-__all__ = ["TASKS", "Preparation", "Task", "prepare"]
+__all__ = ["Preparation", "prepare"]
 
 # divided by patients and fractions, without regard to what anybody published
 RANDOM = "random"
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is particular to the data of one task.
-
-    Attributes:
-        description: for the list.
-        labels: value in the label files to name of the class, where the source itself does not say (``Found.labels``).
-        find: pairs images with masks; given the source folder and a folder for files that have to be made.
-        check: given the records, the labels, the frame and whether to show a progress bar; the records that can be used
-            and the problems of the others.
-        protocols: published ways to divide the cases: name to a function that sets "section" (and leaves cases out).
-        protocol: the name of the one that is used when none is asked for; None divides by fractions.
-        may_ignore: whether masks may mark pixels that are to be ignored.
-        has_levels: whether images may be whole-slide files; ``check`` then takes the level too.
-    """
-
-    description: str
-    labels: dict[str, str]
-    find: Callable[[Path, Path], Found]
-    check: Callable[..., tuple[list[Record], list[dict[str, str]]]]
-    protocols: Mapping[str, Callable[[list[Record]], list[Record]]] = field(default_factory=dict)
-    protocol: str | None = None
-    may_ignore: bool = False
-    has_levels: bool = False
-
-
-def _check_angiograms(
-    records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool
-) -> tuple[list[Record], list[dict[str, str]]]:
-    return check_cases(records, AngiogramReader(frame=frame), MaskReader(frame=frame), check_vessels, progress)
-
-
-def _check_fields(
-    records: Sequence[Record], labels: Mapping[str, str], frame: int | str, progress: bool, level: int = 0
-) -> tuple[list[Record], list[dict[str, str]]]:
-    ignored = next((int(value) for value, name in labels.items() if name == IGNORED_NAME), None)
-    mask_reader = PathologyMaskReader(ignored=ignored, level=level)
-    return check_cases(records, PathologyReader(level=level), mask_reader, check_tissue, progress)
-
-
-TASKS = {
-    "coronary_angiogram": Task(
-        description="vessels in X-ray coronary angiograms",
-        labels={"0": "background", "1": "vessel"},
-        find=find_angiograms,
-        check=_check_angiograms,
-    ),
-    "synapse_multiorgan": Task(
-        description="organs in abdominal CT",
-        labels=BTCV_LABELS,
-        find=find_synapse,
-        check=check_volumes,
-        protocols={"published": published_split},
-    ),
-    "prostate_mri": Task(
-        description="prostate in T2 MRI of several sites",
-        labels=PROSTATE_LABELS,
-        find=find_prostate,
-        check=check_volumes,
-        protocols=PROTOCOLS,
-    ),
-    "gastric_pathology": Task(
-        description="tumour in stained sections of the stomach",
-        labels={"0": "background", "1": "tumour"},
-        find=find_angiograms,
-        check=_check_fields,
-        may_ignore=True,
-        has_levels=True,
-    ),
-}
+# a copy is left out of the section that can spare it: never of a test set
+PRIORITY = ("test", "validation", "training", None, "unlabelled")
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What came out: the list's path, the number of cases per section, what was left out and why, and remarks."""
+    """What came out.
+
+    Attributes:
+        datalist: the list's path.
+        counts: the number of cases by section.
+        problems: what was left out: "case", "file", "kind" (the same words for all of a kind), "reason", and perhaps
+            "near": the file that was probably meant.
+        notes: remarks that are no fault.
+    """
 
     datalist: Path
     counts: dict[str, int]
@@ -110,111 +47,224 @@ class Preparation:
 
 
 def prepare(
-    task: str,
     source: str | Path,
     out: str | Path,
     *,
+    task: str,
+    description: str = "",
+    kind: str,
+    layout: str = "generic",
+    classes: Sequence[str],
     seed: int = 0,
     folds: int = 5,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
     frame: int | str = "best",
-    protocol: str | None = None,
-    ignored: int | None = None,
     level: int = 0,
+    ignored: int | None = None,
+    protocol: str | None = None,
+    modality: Sequence[str] = (),
+    series: str | None = None,
+    plane: str | None = None,
+    mask_suffix: str | None = None,
+    label_names: Mapping[str, str] | None = None,
+    merge: Sequence[str] = (),
+    patient_pattern: str | None = None,
+    accept: Sequence[str] = (),
+    refuse: Sequence[str] = (),
     progress: bool = False,
 ) -> Preparation:
     """Find, check and split the cases below ``source``, and write the data list ``out``.
 
+    Left out are cases of which :mod:`kdseg.data.checks` finds an error; copies; and patients in two sections of a
+    published division. Pictures that are nearly the same count as one patient's.
+
     Args:
-        task: a key of :data:`TASKS`.
-        source: the folder of images and masks; it is only read.
+        source: the folder of images and masks, or a table of them; it is only read.
         out: the JSON file to write. Files that have to be made, such as drawn masks, go to ``<out's stem>_masks/``
             beside it.
-        seed, folds, fractions: see :func:`kdseg.data.datalist.split_by_patient`.
-        frame: which frame of a cine is used; written into the list as "frame".
-        protocol: a published way to divide the cases of this task; "random" divides by ``fractions``.
-        ignored: the value in the masks that marks pixels to be left out, for tasks whose masks may have one; written
-            into the list's labels, where training reads it.
+        task, description: written into the list.
+        kind: "picture" or "volume".
+        layout: a key of :data:`kdseg.data.layouts.registry.LAYOUTS`.
+        classes: names of the task's classes, each of which the labels must have.
+        seed, folds, fractions: see :func:`kdseg.data.lists.datalist.split_by_patient`.
+        frame: which frame of a cine is used; written into the list, where training reads it.
         level: of whole-slide files, 0 is full resolution; written into the list, where training reads it.
+        ignored: the value in the masks that marks pixels to be left out; written into the list's labels.
+        protocol: a published way of the layout to divide the cases; "random" divides by ``fractions``.
+        modality, series, plane: which DICOM series of a study is the image, see
+            :class:`kdseg.data.layouts.layout.Search`.
+        mask_suffix: what a mask's name has more than its image's, such as "_anno".
+        label_names: value in the masks → name, instead of what the source or the layout says.
+        merge: values that are one class, see :func:`kdseg.data.lists.classes.merged`.
+        patient_pattern: a regular expression that is looked for in the paths of images, as seen from the source; its
+            group, or all of it, is the patient.
+        accept: kinds of finding (:data:`kdseg.data.checks.findings.KINDS`) that leave no case out.
+        refuse: kinds of finding that do, though they are warnings elsewhere, such as an empty mask where there is
+            always something to see.
         progress: show a progress bar, on a terminal only.
 
     Raises:
-        UserError: for an unknown task, a folder without images, or when no labelled case is left.
+        UserError: for an unknown layout, protocol, kind of finding or pattern; for a source without images; when the
+            labels lack a class of the task; when no labelled case is left.
     """
-    if task not in TASKS:
-        raise UserError("task", found=f"'{task}'", expected=f"one of {', '.join(TASKS)}", fix=suggestion(task, TASKS))
     if frame == "all":
         raise UserError(
             "frame", found="'all'", expected="'best' or a number", fix="a mask belongs to one frame: name it"
         )
-    kind = TASKS[task]
-    protocol = protocol or kind.protocol or RANDOM
-    if protocol not in (RANDOM, *kind.protocols):
-        names = [RANDOM, *kind.protocols]
+    way = LAYOUTS.find(layout)
+    protocol = protocol or RANDOM
+    if protocol not in (RANDOM, *way.protocols):
+        names = [RANDOM, *way.protocols]
         raise UserError(
             "protocol", found=f"'{protocol}'", expected=f"one of {', '.join(names)}", fix=suggestion(protocol, names)
         )
-    if ignored is not None and not kind.may_ignore:
-        tasks = ", ".join(name for name, other in TASKS.items() if other.may_ignore)
-        raise UserError("ignored", found=f"{ignored} for {task}", expected=f"a task of {tasks}", fix="leave it out")
-    if level and not kind.has_levels:
-        tasks = ", ".join(name for name, other in TASKS.items() if other.has_levels)
-        raise UserError("level", found=f"{level} for {task}", expected=f"a task of {tasks}", fix="leave it out")
+    accepted = kinds_named(accept)
+    refused = [kind for kind in kinds_named(refuse) if kind not in accepted]
     source, out = Path(source).absolute(), Path(out).absolute()
-    found = kind.find(source, out.parent / f"{out.stem}_masks")
-    labels = found.labels or kind.labels
-    if ignored is not None:
-        labels = {**labels, str(ignored): IGNORED_NAME}
-    notes = [*found.notes, assign_patients(found.records, source)] if found.records else found.notes
-    records = found.records if protocol == RANDOM else kind.protocols[protocol](found.records)
+    root = source.parent if source.is_file() else source
+    found = way.find(Search(source, out.parent / f"{out.stem}_masks", kind, modality, series, plane, mask_suffix))
+    labels = _labels(found, way, classes, label_names or {}, merge, ignored)
+    class_numbers(labels, classes)
+    if found.records:
+        found.notes.append(assign_patients(found.records, root, patient_pattern))
+    records = found.records if protocol == RANDOM else way.protocols[protocol](found.records)
     if left := len(found.records) - len(records):
-        notes.append(f"{left} case(s) are not part of the protocol '{protocol}' and are left aside")
-    check = partial(kind.check, level=level) if kind.has_levels else kind.check
-    kept, problems = check(records, labels, frame, progress)
-    problems = found.problems + problems
+        found.notes.append(f"{left} case(s) are not part of the protocol '{protocol}' and are left aside")
+    named = [(record.get("section") or "", record) for record in records]
+    cases, findings = check_records(named, labels, frame=frame, level=level, kind=kind, progress=progress)
+    findings = regraded(findings, len(cases), accepted, refused)
+    kept = _without_faults(records, cases, findings, root, found)
+    measures = {case.case: case for case in cases}
+    _join_near_copies(kept, [measures[record["case"]] for record in kept], found)
+    split = _divided(kept, source, found, seed=seed, fractions=fractions, folds=folds)
+    cines = [
+        record for record in kept if "label" in record and measures[record["case"]].counts.get("frame_count", 1) > 1
+    ]
+    if cines:
+        found.notes.append(
+            f"{len(cines)} labelled cine(s): frame '{frame}' is taken to be the one that the mask was drawn on"
+        )
+    datalist = {
+        "name": out.stem,
+        "task": task,
+        "description": description,
+        "labels": labels,
+        "seed": seed,
+        "protocol": protocol,
+        "frame": frame,
+        "level": level,
+        "checks": {"accept": accepted, "refuse": refused},
+        "kdseg_version": __version__,
+        "root": Path(os.path.relpath(root, out.parent)).as_posix(),
+        **{
+            section: [_written(record, measures[record["case"]], root) for record in records]
+            for section, records in split.items()
+        },
+    }
+    save_datalist(datalist, out)
+    counts = {section: len(records) for section, records in split.items()}
+    return Preparation(out, counts, found.problems, found.notes)
+
+
+def _labels(
+    found: Found,
+    layout: Layout,
+    classes: Sequence[str],
+    names: Mapping[str, str],
+    merge: Sequence[str],
+    ignored: int | None,
+) -> dict[str, str]:
+    """Value in the masks → name."""
+    in_order = {"0": "background"} | {str(number): name for number, name in enumerate(classes, start=1)}
+    labels = {**(found.labels or layout.labels or in_order), **{str(int(value)): name for value, name in names.items()}}
+    labels = merged(labels, merge)
+    return labels if ignored is None else {**labels, str(ignored): IGNORED_NAME}
+
+
+def _without_faults(
+    records: Sequence[Record],
+    cases: Sequence[CaseMeasures],
+    findings: Sequence[Finding],
+    root: Path,
+    found: Found,
+) -> list[Record]:
+    """The records without an error; of copies and of patients in two sections the first by priority stays."""
+    errors = {case: finding for finding in reversed(findings) if finding.grade == ERROR for case in finding.cases}
+    measures = {case.case: case for case in cases}
+    kept: list[Record] = []
+    case_of_content: dict[str, str] = {}
+    section_of_patient: dict[str, str] = {}
+    for record in sorted(records, key=lambda record: PRIORITY.index(record.get("section"))):
+        case, section, patient = record["case"], record.get("section"), record["patient"]
+        image = Path(record["image"])
+        if case in errors:
+            finding = errors[case]
+            file = Path(record["label"]) if "label" in record and "label" in finding.kind else image
+            found.problem(file, root, finding.kind, finding.text, case)
+            continue
+        copied = case_of_content.setdefault(measures[case].content, case)
+        if copied != case:
+            found.problem(image, root, "one image several times", f"the same values as case {copied}", case)
+        elif section in SECTIONS[:3] and section_of_patient.setdefault(patient, section) != section:
+            reason = f"its patient is also in section {section_of_patient[patient]}"
+            found.problem(image, root, "one patient in several parts", reason, case)
+        else:
+            kept.append(record)
+    remarks: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.grade != ERROR and finding.cases[0] not in errors:
+            remarks.setdefault(finding.kind, []).append(f"{finding.cases[0]}: {finding.text}")
+    found.notes += [f"{kind} ({len(texts)}), for example {texts[0]}" for kind, texts in remarks.items()]
+    place = {record["case"]: index for index, record in enumerate(records)}
+    return sorted(kept, key=lambda record: place[record["case"]])
+
+
+def _join_near_copies(records: Sequence[Record], cases: Sequence[CaseMeasures], found: Found) -> None:
+    """Give patients of whom pictures are nearly the same one name, so that they come into one section and fold."""
+    record_of = {record["case"]: record for record in records}
+    joined = []
+    for first, second, alike in near_copies(cases):
+        one, other = record_of[first.case], record_of[second.case]
+        former, published = other["patient"], one.get("section") in SECTIONS[:3]
+        if one["patient"] != former:
+            joined.append(f"{first.case} and {second.case} ({alike:.2f})")
+            for record in records:
+                if record["patient"] == former and not (published and record.get("section") != one["section"]):
+                    record["patient"] = one["patient"]
+    if joined:
+        listed = ", ".join(joined[:5]) + (", …" if len(joined) > 5 else "")
+        found.notes.append(
+            f"{len(joined)} pair(s) of pictures are nearly the same: {listed}; taken to be of one patient, "
+            "as far as they are not in different sections already"
+        )
+
+
+def _divided(
+    kept: Sequence[Record], source: Path, found: Found, seed: int, fractions: Sequence[float], folds: int
+) -> dict[str, list[Record]]:
+    """The records by section, unlabelled ones of patients in the test left aside."""
     labelled = [record for record in kept if "label" in record]
     if not labelled:
-        reasons = "; ".join(f"{problem['file']}: {problem['reason']}" for problem in problems[:3])
+        told = [f"{problem['file']}: {problem['reason']}" for problem in found.problems[:3]] or found.notes[:3]
         raise UserError(
             source,
-            found=f"no image with a usable mask{f' ({reasons})' if reasons else ''}",
+            found=f"no image with a usable mask ({'; '.join(told)})",
             expected="images and masks",
             fix="see docs/data.md for the layouts that are understood",
-        )
-    cines = [record["case"] for record in labelled if record.get("frame_count", 1) > 1]
-    if cines:
-        notes.append(
-            f"{len(cines)} labelled cine(s): frame '{frame}' is taken to be the one that the mask was drawn on"
         )
     split = split_by_patient(labelled, seed=seed, fractions=fractions, folds=folds)
     tested = {record["patient"] for record in split["test"]}
     unlabelled = [record for record in kept if "label" not in record]
     split["unlabelled"] = [record for record in unlabelled if record["patient"] not in tested]
     if spared := len(unlabelled) - len(split["unlabelled"]):
-        notes.append(f"{spared} unlabelled picture(s) of patients in the test section are left aside")
-    root = Path(os.path.relpath(source, out.parent))
-    datalist = {
-        "name": out.stem,
-        "task": task,
-        "description": kind.description,
-        "labels": labels,
-        "seed": seed,
-        "protocol": protocol,
-        "frame": frame,
-        **({"level": level} if kind.has_levels else {}),
-        "kdseg_version": __version__,
-        "root": root.as_posix(),
-        **{section: [_written(record, source) for record in records] for section, records in split.items()},
-    }
-    save_datalist(datalist, out)
-    return Preparation(out, {section: len(records) for section, records in split.items()}, problems, notes)
+        found.notes.append(f"{spared} unlabelled image(s) of patients in the test section are left aside")
+    return split
 
 
-def _written(record: Record, source: Path) -> Record:
+def _written(record: Record, case: CaseMeasures, root: Path) -> Record:
     """A record as it stands in the list: relative paths, a hash of what is trained and tested on."""
     paths = [key for key in ("image", "label") if key in record]
-    written: Record = {key: Path(os.path.relpath(record[key], source)).as_posix() for key in paths}
-    written |= {
-        key: record[key] for key in ("case", "patient", "site", "slices", "labelled_slices", "fold") if key in record
-    }
+    written: Record = {key: Path(os.path.relpath(record[key], root)).as_posix() for key in paths}
+    counts = {name: count for name, count in case.counts.items() if name != "frame_count"}
+    written |= {key: record[key] for key in ("case", "patient", "site", "fold") if key in record} | counts
     return written | ({"sha256": content_hash(record["image"])} if "label" in record else {})

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.utils.benchmark import Timer
 
 __all__ = ["milliseconds_per_image"]
 
@@ -27,22 +27,12 @@ def milliseconds_per_image(
         >>> milliseconds_per_image(nn.Conv2d(1, 1, 1), (1, 1, 8, 8), repeats=3) > 0
         True
     """
-    device = torch.device(device)
     mode = network.training
     network = network.to(device).eval()
-    image = torch.randn(tuple(shape), device=device)
-    times = []
+    names = {"network": network, "image": torch.randn(tuple(shape), device=device)}
+    timer = Timer("network(image)", globals=names, num_threads=torch.get_num_threads())
     with torch.inference_mode():
-        for _ in range(repeats + 2):
-            _wait(device)
-            start = time.perf_counter()
-            network(image)
-            _wait(device)
-            times.append(time.perf_counter() - start)
+        timer.timeit(2)
+        times = [timer.timeit(1).mean for _ in range(repeats)]
     network.train(mode)
-    return 1000 * statistics.median(times[2:])
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    return 1000 * statistics.median(times)

@@ -6,9 +6,10 @@ from kdseg.distill.gradients import gradient_norms
 from kdseg.distill.losses_by_name import LOSSES, register_loss
 from kdseg.distill.methods import METHODS, needs_labels, register_method
 from kdseg.distill.taps import TapRecorder, tap_paths
-from kdseg.distill.teacher import Teacher, load_weights
+from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers import held_out_cases, is_torchscript, load_teacher
 from kdseg.distill.terms import Method, Term
+from kdseg.networks.weights import load_weights
 
 __all__ = [
     "LOSSES",

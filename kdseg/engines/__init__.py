@@ -1,18 +1,17 @@
-"""The distillation trainer, several trainings in step, and the inferers that MONAI lacks."""
+"""The distillation trainer and several trainings in step."""
 
-from kdseg.engines.fan_out import Arm, FanOut
-from kdseg.engines.inferers import WholeImageInferer
-from kdseg.engines.processes import leave_process_group
+from kdseg.engines.fan_out import FanOut, Training
+from kdseg.engines.processes import average, is_main_process, join_process_group, leave_process_group
 from kdseg.engines.trainer import TERMS, DistillationTrainer, loss_terms
-from kdseg.engines.trusted_centre import TrustedCentreInferer
 
 __all__ = [
     "TERMS",
-    "Arm",
     "DistillationTrainer",
     "FanOut",
-    "TrustedCentreInferer",
-    "WholeImageInferer",
+    "Training",
+    "average",
+    "is_main_process",
+    "join_process_group",
     "leave_process_group",
     "loss_terms",
 ]

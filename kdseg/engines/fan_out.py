@@ -16,10 +16,10 @@ from kdseg.distill import Distiller, Teacher
 from kdseg.engines.random_numbers import RandomNumbers
 from kdseg.engines.shared_batches import SharedBatches
 
-__all__ = ["Arm", "FanOut"]
+__all__ = ["FanOut", "Training"]
 
 
-class Arm:
+class Training:
     """One training of a fan-out. Make it right after its trainer: it keeps the random numbers as they stand then.
 
     Args:
@@ -92,7 +92,7 @@ class FanOut:
         after_step: is called after every step of all arms.
     """
 
-    def __init__(self, arms: Sequence[Arm], after_step: Callable[[], Any] = lambda: None) -> None:
+    def __init__(self, arms: Sequence[Training], after_step: Callable[[], Any] = lambda: None) -> None:
         self.arms = arms
         self.batches = SharedBatches(arms[0].trainer.data_loader)
         self.after_step = after_step
@@ -106,7 +106,7 @@ class FanOut:
             epoch = min(arm.trainer.state.epoch for arm in running)
             self._epoch([arm for arm in running if arm.trainer.state.epoch == epoch])
 
-    def _epoch(self, arms: list[Arm]) -> None:
+    def _epoch(self, arms: list[Training]) -> None:
         self.batches.start_epoch()
         for arm in arms:
             arm.seconds = 0.0
@@ -126,7 +126,7 @@ class FanOut:
             # validation, checkpoint, and the start of the next epoch
             arm.advance(lambda arm=arm: self._go_on(arm))  # type: ignore[misc]
 
-    def _go_on(self, arm: Arm) -> None:
+    def _go_on(self, arm: Training) -> None:
         # Ignite's own run: MONAI's makes a new gradient scaler each time
         Engine.run(arm.trainer, data=self.batches, max_epochs=arm.trainer.state.max_epochs)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -20,16 +19,15 @@ __all__ = ["TERMS", "DistillationTrainer", "loss_terms"]
 
 TERMS = "terms"
 """Key of the unweighted distillation terms in ``engine.state.output``; "supervised" is one of them."""
+_NUMBERS = "numbers"
 
 
 class DistillationTrainer(SupervisedTrainer):
     """MONAI's SupervisedTrainer with a teacher: one teacher forward, one forward of student and terms, one step.
 
     The loss is ``supervised + Σ weight · term``. After a step ``engine.state.output`` holds image, label, pred, loss
-    and
-    under "terms" each part by name. All of MONAI's iteration events fire. With ``amp`` the step runs under autocast of
-    the
-    trainer's own device type (float16 with a scaler on CUDA, bfloat16 on CPU).
+    and under "terms" each part by name. All of MONAI's iteration events fire. With ``amp`` the step runs under autocast
+    of the trainer's own device type (float16 with a scaler on CUDA, bfloat16 on CPU).
 
     Args:
         network: the :class:`~kdseg.distill.Distiller`, plain or wrapped (DDP, compile); trained as ``student`` inside.
@@ -53,6 +51,11 @@ class DistillationTrainer(SupervisedTrainer):
                 fix="give the distiller as network, or the plain one as distiller when it is wrapped",
             )
         self.distiller = inner
+
+    @property
+    def active_scaler(self) -> torch.amp.GradScaler | None:
+        """The scaler of the gradients, where the step scales them: under float16 on CUDA alone."""
+        return self.scaler if self.amp and self.state.device.type == "cuda" else None
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if not self.amp:
@@ -83,7 +86,7 @@ class DistillationTrainer(SupervisedTrainer):
         parts = output[TERMS].items()
         output[TERMS] = {name: part.detach() if isinstance(part, Tensor) else part for name, part in parts}
         self.fire_event(IterationEvents.LOSS_COMPLETED)
-        scaler = self.scaler if self.amp and self.state.device.type == "cuda" else None
+        scaler = self.active_scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
         if scaler is None:
@@ -100,15 +103,21 @@ class DistillationTrainer(SupervisedTrainer):
 def loss_terms(output: Any) -> dict[str, float]:
     """The loss and its named parts as numbers, from the output of a plain or a distilling trainer.
 
-    For ``output_transform`` of logging handlers: a plain trainer gives "loss" alone.
+    The numbers stay in the output, so that an accelerator is stopped once a step, however many handlers ask.
 
     Example:
         >>> loss_terms({"loss": torch.tensor(0.5), "terms": {"logits": torch.tensor(0.25)}})
         {'loss': 0.5, 'logits': 0.25}
     """
     first = output[0] if isinstance(output, (list, tuple)) else output
-    parts: Mapping[str, Any] = first.get(TERMS, {}) if isinstance(first, Mapping) else {}
-    return {"loss": float(first[Keys.LOSS].detach()), **{name: float(value) for name, value in parts.items()}}
+    parts = {"loss": first[Keys.LOSS], **first.get(TERMS, {})}
+    known: dict[str, float] = first.setdefault(_NUMBERS, {})
+    new = {name: torch.as_tensor(value).detach() for name, value in parts.items() if name not in known}
+    if new:
+        device = first[Keys.LOSS].device
+        values = torch.stack([value.to(device, torch.float64).reshape(()) for value in new.values()]).tolist()
+        known.update(zip(new, values, strict=True))
+    return dict(known)
 
 
 def _plain(tensor: Tensor) -> Tensor:

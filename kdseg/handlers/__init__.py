@@ -4,7 +4,7 @@ from kdseg.handlers.balance import TermWeights
 from kdseg.handlers.case_overlays import CaseOverlays
 from kdseg.handlers.case_pictures import CasePictures
 from kdseg.handlers.case_table import CaseTable, log_summary
-from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, attached, fingerprint
+from kdseg.handlers.checkpoints import BestModel, StopEarly, TrainingCheckpoint, fingerprint
 from kdseg.handlers.epoch_log import EpochLog
 from kdseg.handlers.history import History
 from kdseg.handlers.paraphraser_warmup import ParaphraserWarmup
@@ -13,7 +13,8 @@ from kdseg.handlers.reproducible import ReproducibleEpochs
 from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
 from kdseg.handlers.teacher_check import TeacherCheck
 from kdseg.handlers.tracking import Tracking
-from kdseg.handlers.trained_on import TrainedOn
+from kdseg.handlers.training import Distillation, EvaluationHandlers, TrainingHandlers
+from kdseg.handlers.training_record import RecordWriter, TrainingRecord
 
 __all__ = [
     "BestModel",
@@ -21,20 +22,23 @@ __all__ = [
     "CasePictures",
     "CaseTable",
     "DiscriminatorStep",
+    "Distillation",
     "EpochLog",
+    "EvaluationHandlers",
     "GradientClipping",
     "History",
     "ParaphraserWarmup",
     "Progress",
+    "RecordWriter",
     "ReproducibleEpochs",
     "StopEarly",
     "TeacherCheck",
     "TermWatch",
     "TermWeights",
     "Tracking",
-    "TrainedOn",
     "TrainingCheckpoint",
-    "attached",
+    "TrainingHandlers",
+    "TrainingRecord",
     "fingerprint",
     "log_summary",
 ]

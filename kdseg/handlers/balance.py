@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 
 from kdseg.distill import Distiller
 from kdseg.distill.gradients import gradient_norms
-from kdseg.engines import TERMS
+from kdseg.engines import TERMS, DistillationTrainer
 from kdseg.errors import UserError
 
 __all__ = ["TermWeights"]
@@ -53,10 +52,10 @@ class TermWeights:
         """Part of the loss → mean length of its gradient, "supervised" among them."""
         self._told: set[str] = set()
 
-    def attach(self, trainer: SupervisedTrainer) -> None:
+    def attach(self, trainer: DistillationTrainer) -> None:
         trainer.add_event_handler(IterationEvents.FORWARD_COMPLETED, self)
 
-    def __call__(self, trainer: SupervisedTrainer) -> None:
+    def __call__(self, trainer: DistillationTrainer) -> None:
         step, parts = trainer.state.iteration - 1, trainer.state.output[TERMS]
         if step % self.every == 0 or (step < self.every and step & (step - 1) == 0):
             self._measure(trainer, parts)
@@ -76,9 +75,8 @@ class TermWeights:
                     f'supervised loss. Lower it, or give a share instead: method_args {{"{name}": {{"share": 0.5}}}}'
                 )
 
-    def _measure(self, trainer: SupervisedTrainer, parts: dict[str, Any]) -> None:
-        scaled = trainer.amp and trainer.scaler is not None and trainer.scaler.is_enabled()
-        scale = trainer.scaler.get_scale() if scaled and trainer.scaler is not None else 1.0
+    def _measure(self, trainer: DistillationTrainer, parts: dict[str, Any]) -> None:
+        scale = 1.0 if trainer.active_scaler is None else trainer.active_scaler.get_scale()
         student = [parameter for parameter in self.distiller.student.parameters() if parameter.requires_grad]
         measured = gradient_norms(parts, student, scale)
         # under amp a step may overflow; the next measurement comes

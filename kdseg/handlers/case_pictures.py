@@ -13,7 +13,7 @@ from monai.engines import Workflow
 from kdseg.files import whole_file
 from kdseg.handlers.case_table import case_name
 from kdseg.handlers.case_view import case_view
-from kdseg.metrics.overlay import grey_values
+from kdseg.pictures.overlay import grey_values
 
 __all__ = ["CasePictures", "picture_file"]
 
@@ -23,8 +23,8 @@ class CasePictures:
 
     All three are ``HW`` and uint8: grey values from 0 to 255, and class numbers (0 = background, 255 in the truth =
     ignored). Of a volume it is the axial slice with most true foreground, see
-    :func:`kdseg.handlers.case_view.case_view`. From these files the report of a comparison
-    draws the same case as several networks saw it.
+    :func:`kdseg.handlers.case_view.case_view`; the array "slice" says which and of how many, and is empty for a
+    picture. From these files the report of a comparison draws the same case as several networks saw it.
 
     Args:
         output_dir: the folder in which ``pictures`` is made.
@@ -71,6 +71,7 @@ class CasePictures:
                     image=grey_values(view.image[::step, ::step]),
                     truth=view.truth[::step, ::step],
                     prediction=view.prediction[::step, ::step],
+                    slice=np.array(view.slice or (), int),
                 )
             self.seen += 1
 

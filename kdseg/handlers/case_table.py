@@ -11,11 +11,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from monai.data import MetaTensor
 
-from kdseg.data.files import file_stem
+from kdseg.data.open import file_stem
+from kdseg.engines import is_main_process
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.metrics.case_metrics import METRICS, case_metrics, check_metric_names
@@ -111,7 +113,7 @@ class CaseTable:
         # a metric without one defined value has no mean that another handler could use
         means = {name: entry["mean"] for name, entry in summary["metrics"].items() if entry["mean"] is not None}
         engine.state.metrics.update(means)
-        if self.output_dir is not None and self.rows and _is_first_rank():
+        if self.output_dir is not None and self.rows and is_main_process():
             with (
                 whole_file(self.output_dir / "cases.csv") as path,
                 path.open("w", newline="", encoding="utf-8") as file,
@@ -163,7 +165,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def log_summary(output_dir: str | Path) -> None:
     """Tell in one line what a :class:`CaseTable` wrote into a folder."""
-    if not _is_first_rank():
+    if not is_main_process():
         return
     summary = json.loads(Path(output_dir, "summary.json").read_text(encoding="utf-8"))
     means = {name: entry["mean"] for name, entry in summary["metrics"].items() if entry["mean"] is not None}
@@ -194,15 +196,10 @@ def case_name(record: Mapping[str, Any], item: Mapping[str, Any], number: int) -
     return file_stem(Path(str(file_name))) if file_name else f"case{number}"
 
 
-def _is_first_rank() -> bool:
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-
-
 def _of_all_ranks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of all ranks by case name; samplers repeat cases to fill the last batches, so each counts once."""
-    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+    if idist.get_world_size() == 1:
         return rows
-    gathered: list[list[dict[str, Any]]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(gathered, rows)
+    gathered: Any = idist.all_gather(rows)
     by_case = {row["case"]: row for part in gathered for row in part}
     return [by_case[case] for case in sorted(by_case)]

@@ -14,20 +14,13 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from torch import nn
 
+from kdseg.engines import is_main_process
 from kdseg.errors import UserError
 from kdseg.files import save_atomically
 
-__all__ = ["BestModel", "StopEarly", "TrainingCheckpoint", "attached", "fingerprint", "is_main_process"]
+__all__ = ["BestModel", "StopEarly", "TrainingCheckpoint", "fingerprint"]
 
 logger = logging.getLogger(__name__)
-
-
-def attached(handler: Any) -> Any:
-    """The handler itself: for a list of handlers that shall hold one defined elsewhere in the configuration.
-
-    MONAI's check of a bundle's properties reads the ``_target_`` of every handler and fails on a plain "@reference".
-    """
-    return handler
 
 
 def fingerprint(**settings: Any) -> str:
@@ -38,11 +31,6 @@ def fingerprint(**settings: Any) -> str:
         True
     """
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def is_main_process() -> bool:
-    """Whether this process writes files and talks to the user: the first, or the only one."""
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 class BestModel:
@@ -82,7 +70,8 @@ class BestModel:
 class StopEarly:
     """Ends the training when the key metric has not become better for ``patience`` epochs.
 
-    It keeps no count of its own, so that a resumed training stops where an uninterrupted one would.
+    It keeps no count of its own, so that a resumed training stops where an uninterrupted one would; one that had
+    stopped already does not begin again. In the list of handlers it stands behind what resumes.
 
     Args:
         evaluator: the validating engine, with a key metric.
@@ -95,6 +84,7 @@ class StopEarly:
 
     def attach(self, trainer: Workflow) -> None:
         if self.patience > 0:
+            trainer.add_event_handler(Events.STARTED, self)
             trainer.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, trainer: Workflow) -> None:

@@ -10,8 +10,8 @@ from ignite.engine import Events
 from monai.engines import Workflow
 from monai.utils import is_scalar
 
+from kdseg.engines import is_main_process
 from kdseg.files import whole_file
-from kdseg.handlers.checkpoints import is_main_process
 
 __all__ = ["History"]
 

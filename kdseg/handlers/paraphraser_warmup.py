@@ -15,9 +15,10 @@ from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 
 from kdseg.distill import Distiller
+from kdseg.engines import average, is_main_process
 from kdseg.errors import UserError
 from kdseg.files import save_atomically
-from kdseg.handlers.checkpoints import fingerprint, is_main_process
+from kdseg.handlers.checkpoints import fingerprint
 from kdseg.losses import IGNORED
 from kdseg.networks.paraphraser import Paraphraser
 
@@ -116,7 +117,7 @@ class ParaphraserWarmup:
             losses = [_error(p, taps[taps_of[name]] / scale[name]) for name, p in paraphrasers.items()]
             torch.stack(losses).sum().backward()
             for paraphraser in paraphrasers.values():
-                _average([p.grad for p in paraphraser.parameters() if p.grad is not None])
+                average([p.grad for p in paraphraser.parameters() if p.grad is not None])
                 nn.utils.clip_grad_norm_(paraphraser.parameters(), GRADIENT_LIMIT)
             optimizer.step()
         for name, paraphraser in paraphrasers.items():
@@ -190,7 +191,7 @@ def _relative_error(paraphraser: Paraphraser, features: Tensor) -> float:
 
 def _root_mean_square(features: Tensor) -> float:
     square = features.square().mean()
-    _average([square])
+    average([square])
     return float(square.sqrt().clamp_min(1e-12))
 
 
@@ -201,11 +202,3 @@ def _load(path: Path) -> dict[str, dict[str, Tensor]]:
         found = f"a file that cannot be read ({type(error).__name__})"
         fix = "delete the file: the paraphrasers are trained anew"
         raise UserError(path, found=found, expected="trained paraphrasers", fix=fix) from error
-
-
-def _average(tensors: Sequence[Tensor]) -> None:
-    """Mean over the processes, in place: all train the same paraphrasers, each on its share of the data."""
-    if torch.distributed.is_initialized():
-        for tensor in tensors:
-            torch.distributed.all_reduce(tensor)
-            tensor /= torch.distributed.get_world_size()

@@ -8,8 +8,7 @@ from typing import Any
 from ignite.engine import Events
 from monai.engines import Workflow
 
-from kdseg.engines import loss_terms
-from kdseg.handlers.checkpoints import is_main_process
+from kdseg.engines import is_main_process, loss_terms
 
 __all__ = ["Progress"]
 

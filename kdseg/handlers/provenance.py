@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from kdseg.data.files import content_hash
+from kdseg.data.open import content_hash
 from kdseg.errors import UserError
 
 __all__ = ["data_list_facts", "environment", "without_private_parts"]
@@ -36,7 +36,7 @@ def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
     }
 
 
-def data_list_facts(path: str | Path) -> dict[str, str]:
+def data_list_facts(path: str | Path) -> dict[str, str | int]:
     """The hash of a data list file and the number of cases in each of its sections; no case, no path.
 
     Raises:
@@ -52,7 +52,7 @@ def data_list_facts(path: str | Path) -> dict[str, str]:
             expected="a JSON file with the sections training, validation, test",
             fix="make one with 'kdseg prepare'",
         ) from error
-    return {"sha256": content_hash(path), **{name: str(len(cases)) for name, cases in sections.items()}}
+    return {"sha256": content_hash(path), **{name: len(cases) for name, cases in sections.items()}}
 
 
 def without_private_parts(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Events
@@ -31,7 +32,7 @@ class ReproducibleEpochs:
         trainer.add_event_handler(Events.EPOCH_STARTED, self)
 
     def __call__(self, trainer: Workflow) -> None:
-        rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+        rank = idist.get_rank()
         drawn = int(np.random.SeedSequence([self.seed, trainer.state.epoch, rank]).generate_state(1)[0])
         random.seed(drawn)
         np.random.seed(drawn)

@@ -10,7 +10,7 @@ from monai.engines import SupervisedTrainer, Workflow
 from monai.engines.utils import IterationEvents
 
 from kdseg.distill import Distiller
-from kdseg.engines import loss_terms
+from kdseg.engines import average, loss_terms
 from kdseg.errors import UserError
 
 __all__ = ["DiscriminatorStep", "GradientClipping", "TermWatch"]
@@ -44,18 +44,10 @@ class DiscriminatorStep:
             loss.backward()
             term.discriminator.requires_grad_(False)
             trainer.state.output["terms"][f"{name}_discriminator"] = loss.detach()
-        if torch.distributed.is_initialized():
-            _average_gradients(self.optimizer)
+        # the discriminators are outside of the DDP wrapper's forward
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        average(p.grad for p in parameters if p.grad is not None)
         self.optimizer.step()
-
-
-def _average_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """The discriminators are outside of the DDP wrapper's forward: their gradients are averaged here."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                torch.distributed.all_reduce(parameter.grad)
-                parameter.grad /= torch.distributed.get_world_size()
 
 
 class GradientClipping:
@@ -73,8 +65,10 @@ class GradientClipping:
             trainer.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
     def __call__(self, trainer: SupervisedTrainer) -> None:
-        if trainer.amp and trainer.scaler is not None and trainer.scaler.is_enabled():
-            trainer.scaler.unscale_(trainer.optimizer)
+        # of a distilling trainer that scales nothing on a CPU, also where there is CUDA beside it
+        scaler = getattr(trainer, "active_scaler", trainer.scaler if trainer.amp else None)
+        if scaler is not None and scaler.is_enabled():
+            scaler.unscale_(trainer.optimizer)
         parameters = [p for group in trainer.optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, self.limit)
 

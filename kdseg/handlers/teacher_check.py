@@ -7,7 +7,7 @@ import logging
 from ignite.engine import Events
 from monai.engines import Workflow
 
-from kdseg.handlers.checkpoints import is_main_process
+from kdseg.engines import is_main_process
 
 __all__ = ["TeacherCheck"]
 

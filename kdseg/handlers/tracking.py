@@ -22,11 +22,11 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator
 from monai.utils import is_scalar
 
+from kdseg.engines import is_main_process
 from kdseg.engines.trainer import TERMS
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers.mlflow_run import MlflowRun
 from kdseg.handlers.provenance import data_list_facts, environment, without_private_parts
-from kdseg.settings import calling_config
 
 __all__ = ["ROLES", "Tracking"]
 
@@ -58,11 +58,11 @@ class Tracking:
         tracking_uri: database or server; else ``MLFLOW_TRACKING_URI``, else ``mlflow.db`` beside ``output_dir``, so
             that teacher, student alone and distilled student in one folder share it.
         validator: evaluator that runs in the training.
-        config: configuration to store; else that of the bundle being run, overrides included.
+        config: configuration to store, overrides included.
 
     Raises:
-        UserError: at once for an unknown role; when the run starts for a store that cannot be used. A store that fails
-            later does not stop the training; see :class:`kdseg.handlers.mlflow_run.MlflowRun`.
+        UserError: at once for an unknown role; when the run starts for a data list that cannot be read. A store that
+            cannot be used stops nothing; see :class:`kdseg.handlers.mlflow_run.MlflowRun`.
 
     Example:
         >>> tracking = Tracking("out/student", role="student_alone", parameters={"seed": 0})
@@ -97,14 +97,14 @@ class Tracking:
         self.run_name = run_name
         self.tracking_uri = tracking_uri
         self.validator = validator
-        self.config: dict[str, Any] = without_private_parts(config if config is not None else calling_config() or {})
+        self.config: dict[str, Any] = without_private_parts(config or {})
         self.run: MlflowRun | None = None
         self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}
         self._rates: dict[str, float] = {}
 
     def attach(self, engine: Engine) -> None:
         """Register with a trainer or an evaluator, on rank 0."""
-        if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
+        if not is_main_process():
             return
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
@@ -123,7 +123,7 @@ class Tracking:
     def _start(self, engine: Engine) -> None:
         stage = "evaluate" if isinstance(engine, Evaluator) else "train"
         facts = {} if self.datalist is None else data_list_facts(self.datalist)
-        group = self.group or facts.get("sha256", "")[:12]
+        group = self.group or str(facts.get("sha256", ""))[:12]
         named: dict[str, str] = {key: str(self.parameters[key]) for key in NAMING if key in self.parameters}
         tags = {"role": self.role, "stage": stage, "group": group, **named}
         self.run = MlflowRun(
@@ -131,6 +131,7 @@ class Tracking:
             self.experiment,
             self.run_name or _run_name(self.role, stage, named),
             {f"kdseg.{key}": value for key, value in tags.items() if value},
+            self.output_dir,
         )
         length = {"max_epochs": engine.state.max_epochs, "epoch_length": engine.state.epoch_length}
         self.run.parameters(_flat({**length, **self.parameters, "data": facts}))

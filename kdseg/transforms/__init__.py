@@ -1,6 +1,7 @@
 """Transforms that MONAI lacks."""
 
 from kdseg.transforms.bias_field import N4BiasFieldCorrectiond
+from kdseg.transforms.class_channels import ClassChannelsd, class_numbers_of
 from kdseg.transforms.histogram import ContrastLimitedHistogramEqualisation, ContrastLimitedHistogramEqualisationd
 from kdseg.transforms.load_label import LoadLabeld
 from kdseg.transforms.save_mask import SaveMaskd
@@ -8,6 +9,7 @@ from kdseg.transforms.slices import NeighbourSlicesd, RandSliced, neighbour_slic
 from kdseg.transforms.unlabelled import UnlabelledAsIgnoredd
 
 __all__ = [
+    "ClassChannelsd",
     "ContrastLimitedHistogramEqualisation",
     "ContrastLimitedHistogramEqualisationd",
     "LoadLabeld",
@@ -16,5 +18,6 @@ __all__ = [
     "RandSliced",
     "SaveMaskd",
     "UnlabelledAsIgnoredd",
+    "class_numbers_of",
     "neighbour_slices",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
+
+from kdseg.errors import UserError
 
 __all__ = ["N4BiasFieldCorrectiond"]
 
@@ -27,6 +30,9 @@ class N4BiasFieldCorrectiond(MapTransform):
         iterations: at each of the levels of the spline grid.
         allow_missing_keys: whether a missing key is passed over.
 
+    Raises:
+        UserError: when SimpleITK is not installed; it is large, and nothing else needs it.
+
     Example:
         >>> record = {"image": torch.rand(1, 16, 16, 4) + torch.linspace(1, 3, 16)[:, None, None]}
         >>> N4BiasFieldCorrectiond("image", shrink=2, iterations=[5])(record)["image"].shape
@@ -41,6 +47,9 @@ class N4BiasFieldCorrectiond(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        if find_spec("SimpleITK") is None:
+            fix = "pip install 'kdseg[n4]'"
+            raise UserError("n4", found="no package 'SimpleITK'", expected="it, for the bias field", fix=fix)
         self.shrink = shrink
         self.iterations = [int(number) for number in iterations]
 

@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys
 
-from kdseg.data.labels import read_label
+from kdseg.data.volumes.labels import read_label
 from kdseg.errors import UserError
 
 __all__ = ["LoadLabeld"]

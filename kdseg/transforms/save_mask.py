@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,37 +11,45 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection, PathLike
-from monai.data import MetaTensor, NibabelWriter, PILWriter
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import ImageMetaKey, MetaKeys, convert_data_type
 
-from kdseg.data.files import file_stem
+from kdseg._version import __version__
+from kdseg.data.open import NIFTI_SUFFIXES, file_stem
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 
 __all__ = ["SaveMaskd"]
 
+# what a file of ours is known by
+MARK = "kdseg"
+
 
 class SaveMaskd(MapTransform):
     """Saves masks as ``<output_dir>/<folders of the input>/<stem>_<postfix>.png``, or ``.nii.gz``.
 
-    Name, file type and spacing come from the image that the mask was predicted from (read by AngiogramReader). A
-    picture's mask is a PNG of 0 and 255; that of a DICOM or NIfTI file is NIfTI, uint8, with its affine. Several
-    frames, which are channels ``(F, W, H)``, become one NIfTI file ``(W, H, 1, F)``. Files are written under a
-    temporary name and renamed. Two inputs never share an output: folders below ``data_root_dir`` are mirrored, and
-    where a name is taken by another input all the same (``7.png`` and ``7.jpg``), a piece of the path's hash is
-    added.
+    Name, file type and spacing come from the image that the mask was predicted from (read by kdseg's readers). A
+    picture's mask is a PNG: 0 and 255 of one class, the class numbers of several; that of a DICOM or NIfTI file is
+    NIfTI, uint8, with its affine. Several frames, which are channels ``(F, W, H)``, become one NIfTI file
+    ``(W, H, 1, F)``. Names of the classes stand in the file: as JSON in a text chunk "kdseg" of a PNG, in a comment of
+    a NIfTI header. Files are written under a temporary name and renamed. Two inputs never share an output: folders
+    below ``data_root_dir`` are mirrored, and where a name is taken by another input all the same (``7.png`` and
+    ``7.jpg``), a piece of the path's hash is added.
 
     Args:
-        keys: of the masks ``(C, W, H)``, class numbers, 0 and 1 for pictures.
-        output_dir: where to write.
+        keys: of the masks ``(C, W, H[, D])``, class numbers.
+        output_dir: where to write; every file is below it.
         data_root_dir: the folder of the inputs, whose sub-folders are mirrored.
         output_postfix: appended to the input's stem; not empty, so that a mask never takes the place of its image.
         image_key: the image that the masks belong to.
+        labels: number → name of the classes.
+        overwrite: replace a file that was there before this object.
         allow_missing_keys: whether a missing key is passed over.
 
     Raises:
-        UserError: when the mask is not of the size of the file, or holds no class numbers, or cannot be written.
+        UserError: when the mask is not of the size of the file, or holds no class numbers, when there is a file in its
+            place, or it cannot be written.
     """
 
     def __init__(
@@ -50,6 +59,8 @@ class SaveMaskd(MapTransform):
         data_root_dir: PathLike = "",
         output_postfix: str = "mask",
         image_key: str = "image",
+        labels: Mapping[str, str] | None = None,
+        overwrite: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -59,7 +70,10 @@ class SaveMaskd(MapTransform):
         self.data_root_dir = Path(data_root_dir) if str(data_root_dir) else None
         self.output_postfix = output_postfix
         self.image_key = image_key
+        self.labels = dict(labels or {"0": "background", "1": "foreground"})
+        self.overwrite = overwrite
         self.taken: dict[Path, Path] = {}
+        self.written: set[Path] = set()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
@@ -71,24 +85,64 @@ class SaveMaskd(MapTransform):
         return result
 
     def save(self, mask: torch.Tensor | np.ndarray, meta: Mapping[str, Any]) -> Path:
-        """Write one mask ``(C, W, H)`` for the image whose meta data these are; the path it went to."""
+        """Write one mask ``(C, W, H[, D])`` for the image whose meta data these are; the path it went to."""
         source = Path(str(meta[ImageMetaKey.FILENAME_OR_OBJ]))
         array: np.ndarray = convert_data_type(mask, np.ndarray)[0]
         is_picture = str(meta["file_format"]) == "picture" and array.shape[0] == 1
-        self._check(
-            array, tuple(int(size) for size in meta[MetaKeys.SPATIAL_SHAPE]), source.name, 1 if is_picture else 255
-        )
+        self._check(array, tuple(int(size) for size in meta[MetaKeys.SPATIAL_SHAPE]), source.name)
         path = self._path(source, ".png" if is_picture else ".nii.gz")
-        writer = PILWriter(np.uint8, scale=255) if is_picture else NibabelWriter(np.uint8)
-        writer.set_data_array(array.astype(np.uint8))
-        if isinstance(writer, NibabelWriter):
-            # set here and not by set_metadata, which fails on 2-D arrays that need no resampling (monai 1.6.1)
-            writer.affine = np.asarray(meta[MetaKeys.ORIGINAL_AFFINE])
+        if path.exists() and not self.overwrite and path not in self.written:
+            fix = "name another folder, or replace it with --overwrite"
+            raise UserError(path, found="a file that is there already", expected="none in the mask's place", fix=fix)
+        self.written.add(path)
         with whole_file(path) as temporary:
-            writer.write(temporary)
+            if is_picture:
+                self._write_picture(array[0].astype(np.uint8), temporary)
+            else:
+                self._write_volume(array.astype(np.uint8), np.asarray(meta[MetaKeys.ORIGINAL_AFFINE]), temporary)
         return path
 
-    def _check(self, array: np.ndarray, size: tuple[int, ...], name: str, greatest: int) -> None:
+    @staticmethod
+    def is_marked(path: Path) -> bool:
+        """Whether a file is a mask that was written by this class."""
+        try:
+            if path.suffix.lower() == ".png":
+                from PIL import Image
+
+                with Image.open(path) as picture:
+                    return MARK in picture.info
+            if path.name.lower().endswith(NIFTI_SUFFIXES):
+                import nibabel
+
+                return any(MARK in str(part.get_content()) for part in nibabel.load(path).header.extensions)  # type: ignore[attr-defined]
+        except Exception:
+            # whatever is wrong with it: it is none of ours
+            return False
+        return False
+
+    def _write_picture(self, values: np.ndarray, path: Path) -> None:
+        from PIL import Image
+        from PIL.PngImagePlugin import PngInfo
+
+        text = PngInfo()
+        text.add_text(MARK, self._words())
+        # MONAI's axes are (W, H), a picture's array is (H, W)
+        Image.fromarray((values * (255 if len(self.labels) == 2 else 1)).T).save(path, pnginfo=text)
+
+    def _write_volume(self, values: np.ndarray, affine: np.ndarray, path: Path) -> None:
+        import nibabel
+
+        # frames are a series in time
+        spatial = values[0] if len(values) == 1 else values.transpose(1, 2, 0)[:, :, None]
+        image = nibabel.Nifti1Image(np.ascontiguousarray(spatial), affine)
+        comment = nibabel.nifti1.Nifti1Extension("comment", json.dumps({MARK: self._words()}).encode())
+        image.header.extensions.append(comment)
+        nibabel.save(image, path)
+
+    def _words(self) -> str:
+        return json.dumps({"version": __version__, "labels": self.labels}, ensure_ascii=True)
+
+    def _check(self, array: np.ndarray, size: tuple[int, ...], name: str) -> None:
         if array.shape[1:] != size:
             raise UserError(
                 name,
@@ -96,6 +150,7 @@ class SaveMaskd(MapTransform):
                 expected=f"the size of the file, {'×'.join(map(str, size))}",
                 fix="invert the spatial transforms before saving (Invertd)",
             )
+        greatest = max(map(int, self.labels))
         # not np.isin, which sorts the whole volume
         if array.min() < 0 or array.max() > greatest or not (array == np.rint(array)).all():
             raise UserError(

@@ -12,46 +12,23 @@ import torch
 from kdseg.configuration import run_bundle
 from kdseg.distill.methods import METHODS
 from tests.bundles.tiny_bundles import PROSTATE
+from tests.tasks import TEACHER
 
-NETWORKS: dict[str, Any] = {
-    role: {
-        "_target_": "kdseg.networks.UNet",
-        "spatial_dims": 3,
-        "in_channels": "@in_channels",
-        "out_channels": "@out_channels",
-        "base_channels": width,
-    }
-    for role, width in (("network_def", 2), ("teacher_def", 3))
-}
-TINY = {
-    **PROSTATE.settings,
-    "teacher_def": NETWORKS["teacher_def"],
-    "patch_size": [16, 16, 16],
-    "spacing": [0.8, 0.7, 3.0],
-}
+TINY = {"patch_size": [16, 16, 16], "spacing": [0.8, 0.7, 3.0], "network": {**TEACHER, "base_channels": 2}}
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("methods_in_3d")
-    datalist = PROSTATE.prepare(folder, "nifti")
-    known = {**TINY, "datalist": str(datalist), "output_dir": str(folder / "teacher")}
-    run_bundle(PROSTATE.folder, ["train", "train_3d", "train_teacher"], known)
+    PROSTATE.prepare(folder)
+    PROSTATE.train_teacher(folder, "train_3d", **TINY)
     return folder
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_trains_in_3d(work: Path, method: str) -> None:
-    known = {
-        **TINY,
-        "network_def": NETWORKS["network_def"],
-        "datalist": str(work / "nifti.json"),
-        "output_dir": str(work / method),
-        "teacher": str(work / "teacher" / "model.pt"),
-        "method": method,
-        "paraphraser_steps": 1,
-        "batch_size": 4 if method in ("sp", "rkd") else 2,
-    }
+    more: dict[str, Any] = {"batch_size": 4 if method in ("sp", "rkd") else 2, "paraphraser_steps": 1}
+    known = PROSTATE.settings(work, method, teacher=str(work / "teacher"), method=method, **TINY, **more)
     workflow = run_bundle(PROSTATE.folder, ["train", "train_3d", "distill"], known)
     means = workflow.parser.get_parsed_content("train#trainer").state.term_means
     assert set(METHODS[method].terms) & set(means) and all(math.isfinite(value) for value in means.values())

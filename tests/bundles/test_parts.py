@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import pytest
 
 from kdseg.cli.main import main
 from kdseg.configuration import shipped_bundles
+from kdseg.task import Task
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 
@@ -33,21 +35,30 @@ def test_every_bundle_is_as_its_parts_say(assemble: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", sorted(shipped_bundles()))
 def test_every_bundle_has_what_the_model_zoo_asks_for(name: str) -> None:
-    configs = "metadata train train_teacher distill evaluate inference inference_dicom multi_gpu_train semi_supervised"
-    files = [*(f"configs/{config}.json" for config in configs.split()), "configs/logging.conf", "LICENSE"]
+    configs = "metadata train train_teacher distill evaluate inference multi_gpu_train semi_supervised"
+    files = [*(f"configs/{config}.json" for config in configs.split()), "configs/logging.conf", "LICENSE", "task.json"]
     files += ["docs/README.md", "docs/data_license.txt", "models/README.md"]
     assert [file for file in files if not (BUNDLES / name / file).is_file()] == []
-    for config in (BUNDLES / name / "configs").glob("*.json"):
-        # nothing that a bundle has to give was forgotten
-        content = json.loads(config.read_text())
-        assert "_own_" not in content
-        required = ("network_def", "head", "classes", "patch_size", "inferer", "preprocessing", "postprocessing")
-        assert not [key for key in required if key in content and content[key] is None], config.name
+    contents = {path.stem: json.loads(path.read_text()) for path in (BUNDLES / name / "configs").glob("*.json")}
+    assert not [config for config, content in contents.items() if "_own_" in content]
+    # nothing that a bundle has to give was forgotten
+    given = ("steps_per_epoch", "epochs", "learning_rate", "weight_decay", "teacher_def")
+    assert not [key for key in given if contents["train"][key] is None] and contents["train"]["train"]["augmentation"]
+
+
+@pytest.mark.parametrize("name", sorted(shipped_bundles()))
+def test_what_the_network_is_fed_is_said_by_the_task_alone(name: str) -> None:
+    """A name of the task in a configuration would be a second place for it."""
+    names = {entry.name for entry in fields(Task)}
+    for path in sorted((BUNDLES / name / "configs").glob("*.json")):
+        content = json.loads(path.read_text())
+        if path.stem not in ("metadata", "inference"):
+            assert not names & set(content), path.name
 
 
 def test_parts_are_joined_key_by_key(assemble: ModuleType) -> None:
-    shared = {"a": 1, "_own_": None, "b": {"c": [1], "d": 2}, "network": {"_target_": "One", "size": 1}}
-    own = {"b": {"c": [2, 3]}, "new": 5, "network": {"_target_": "Two"}}
+    shared = {"a": 1, "_own_": None, "b": {"c": [1], "d": 2}, "network": {"_target_": "One", "size": 1}, "gone": 1}
+    own = {"b": {"c": [2, 3]}, "new": 5, "network": {"_target_": "Two"}, "gone": None}
     joined = assemble.joined(shared, own)
     assert joined == {"a": 1, "new": 5, "b": {"c": [2, 3], "d": 2}, "network": {"_target_": "Two"}}
     assert list(joined) == ["a", "new", "b", "network"]

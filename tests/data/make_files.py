@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kdseg.configuration import bundle_folder
 from kdseg.data import load_datalist
-from kdseg.data.prepare import prepare
+from kdseg.data.prepare import Preparation, prepare
+from kdseg.task import read_task
 
 TASK = "coronary_angiogram"
 
@@ -74,10 +76,14 @@ def write_dicom(path: Path, frames: np.ndarray, bits: int = 8, compress: Any = N
     return path
 
 
+def prepare_task(task: str, source: Path, out: Path, **settings: Any) -> Preparation:
+    return prepare(source, out, **read_task(bundle_folder(task)).data | settings)
+
+
 def prepared(source: Path, **settings):
     """The preparation, and the records of all labelled sections by case."""
     out = source.parent / "lists" / "list.json"
-    result = prepare(TASK, source, out, **settings)
+    result = prepare_task(TASK, source, out, **settings)
     sections = {section: load_datalist(out, section) for section in ("training", "validation", "test", "unlabelled")}
     labelled = [record for section in ("training", "validation", "test") for record in sections[section]]
     return result, {record["case"]: record for record in labelled}, sections

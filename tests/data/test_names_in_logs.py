@@ -12,7 +12,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from kdseg.cli.main import main
-from kdseg.data import AngiogramReader
+from kdseg.data import PictureReader
 from kdseg.errors import UserError
 
 NAME = "Doe^Jane"
@@ -41,7 +41,7 @@ def test_a_name_where_a_number_should_be(
         int(pydicom.dcmread(tmp_path / "1.dcm").NumberOfFrames)
     caplog.clear()
     with caplog.at_level(logging.DEBUG), pytest.raises(UserError) as caught:
-        AngiogramReader().get_data([tmp_path / "1.dcm"])
+        PictureReader().get_data([tmp_path / "1.dcm"])
     assert main(["prepare", "coronary_angiogram", str(tmp_path), "--out", str(tmp_path / "list.json")]) == 2
     printed = capsys.readouterr()
     for told in (str(caught.value), caplog.text, printed.out, printed.err):

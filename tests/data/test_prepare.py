@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from kdseg.cli.main import main
-from kdseg.data.prepare import prepare
 from kdseg.errors import UserError
-from tests.data.make_files import TASK, angiogram, mask_of, prepared, write_case, write_dicom, write_picture
+from tests.data.make_files import (
+    TASK,
+    angiogram,
+    mask_of,
+    prepare_task,
+    prepared,
+    write_case,
+    write_dicom,
+    write_picture,
+)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,7 @@ def test_unlabelled_pictures_of_test_patients_are_left_aside(source: Path):
         )
     result, _, sections = prepared(source)
     assert len(sections["unlabelled"]) == 3
-    assert any("1 unlabelled picture(s)" in note for note in result.notes)
+    assert any("1 unlabelled image(s)" in note for note in result.notes)
 
 
 def break_case(source: Path, what: str) -> None:
@@ -146,20 +154,20 @@ def break_case(source: Path, what: str) -> None:
     elif what == "no image":
         image.unlink()
     elif what == "two masks":
-        write_picture(source / "labels" / "bad.png", mask_of(picture))
+        write_picture(source / "labels" / "bad.png", mask_of(angiogram(width=42, seed=1)[:, 2:]))
 
 
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
         ("truncated", "cannot be decoded"),
-        ("grey", "a single grey"),
+        ("grey", "image of a single value"),
         ("size", "the mask is 40×22 pixels and the image 40×24"),
         ("empty mask", "the mask is empty"),
         ("inverted", "seems to be inverted"),
         ("classes", "values from 0 to 7"),
         ("third value", "a third value 100"),
-        ("copy", "the same picture as case 0"),
+        ("copy", "the same values as case 0"),
         ("no mask", "no mask"),
         ("no image", "a mask without an image"),
         ("two masks", "more than one mask"),
@@ -222,7 +230,7 @@ def test_real_angiograms(shared_data: Path, tmp_path: Path, capsys: pytest.Captu
 def test_bad_input(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     out = ["--out", str(tmp_path / "x.json")]
     assert main(["prepare", TASK, str(source), *out]) == 2
-    assert "no such folder" in capsys.readouterr().err
+    assert "no such file or folder" in capsys.readouterr().err
     source.mkdir()
     (source / "notes.txt").write_text("hello")
     assert main(["prepare", TASK, str(source), *out]) == 2
@@ -250,4 +258,4 @@ def test_damaged_dicom_is_left_out(shared_data: Path, source: Path):
 
 def test_frame_all_is_refused(source: Path):
     with pytest.raises(UserError, match="a mask belongs to one frame"):
-        prepare(TASK, source, source / "x.json", frame="all")
+        prepare_task(TASK, source, source / "x.json", frame="all")

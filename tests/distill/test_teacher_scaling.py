@@ -106,9 +106,9 @@ def test_augmentation_other_keys_and_channel_wise_of_one_channel_do_not_matter()
 def test_a_reader_with_other_units_matters_for_fixed_numbers_only() -> None:
     from monai.transforms import LoadImaged
 
-    from kdseg.data import AngiogramReader
+    from kdseg.data import PictureReader
 
-    own, monai = LoadImaged("image", reader=AngiogramReader()), LoadImaged("image")
+    own, monai = LoadImaged("image", reader=PictureReader()), LoadImaged("image")
     InputConversion(1, 2, scaling_of(Compose([own, Z_SCORE])), scaling_of(Compose([monai, Z_SCORE])))
-    with pytest.raises(UserError, match="AngiogramReader"):
+    with pytest.raises(UserError, match="PictureReader"):
         InputConversion(1, 2, scaling_of(Compose([own])), scaling_of(Compose([monai, WINDOW])))

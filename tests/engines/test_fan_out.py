@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import RandomSampler
 
 from kdseg.distill import Distiller, Teacher
-from kdseg.engines import Arm, DistillationTrainer, FanOut
+from kdseg.engines import DistillationTrainer, FanOut, Training
 from kdseg.engines.shared_batches import SharedBatches
 from kdseg.handlers import ParaphraserWarmup, ReproducibleEpochs, TermWeights, TrainingCheckpoint
 from kdseg.losses import SegmentationLoss
@@ -103,7 +103,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 def together(methods: list[str], folder: Path | None = None, epochs: int = 3) -> tuple[FanOut, dict[str, Any]]:
     data = dataset()
-    arms = [Arm(method, build(method, data, epochs, folder)) for method in methods]
+    arms = [Training(method, build(method, data, epochs, folder)) for method in methods]
     return FanOut(arms), {arm.name: arm.trainer for arm in arms}
 
 

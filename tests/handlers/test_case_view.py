@@ -14,7 +14,7 @@ from PIL import Image
 
 from kdseg.handlers import CaseOverlays
 from kdseg.handlers.case_view import case_view
-from kdseg.metrics.overlay import COLOURS
+from kdseg.pictures.overlay import COLOURS
 
 SHAPE, SPACING = (6, 8, 5), (1.0, 1.0, 3.0)
 

@@ -10,14 +10,14 @@ from monai.data import DataLoader, Dataset, decollate_batch
 from monai.transforms import Compose, Invertd, LoadImaged, Resized
 from PIL import Image
 
-from kdseg.data import AngiogramReader, MaskReader
+from kdseg.data import MaskReader, PictureReader
 from kdseg.errors import UserError
 from kdseg.transforms import SaveMaskd
 from tests.data.make_files import angiogram, mask_of, write_dicom, write_picture
 
 
 def load(path: Path, frame: int | str = "best") -> dict:
-    return LoadImaged("image", reader=AngiogramReader(frame=frame), ensure_channel_first=True)({"image": str(path)})
+    return LoadImaged("image", reader=PictureReader(frame=frame), ensure_channel_first=True)({"image": str(path)})
 
 
 def predicted(item: dict) -> dict:
@@ -89,7 +89,7 @@ def test_after_batches_and_inverted_transforms(tmp_path: Path):
     file = write_dicom(tmp_path / "7.dcm", picture, PixelSpacing=[0.2, 0.3])
     load_and_resize = Compose(
         [
-            LoadImaged("image", reader=AngiogramReader(), ensure_channel_first=True),
+            LoadImaged("image", reader=PictureReader(), ensure_channel_first=True),
             Resized("image", (80, 48), mode="nearest"),
         ]
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -73,3 +74,9 @@ def test_n4_evens_out_a_bright_side() -> None:
     corrected = N4BiasFieldCorrectiond("image", shrink=2, iterations=[30, 30])({"image": tissue * field})["image"]
     left, right = corrected[:, 6:12, 6:26].mean(), corrected[:, 20:26, 6:26].mean()
     assert corrected.shape == tissue.shape and 0.85 < right / left < 1.2
+
+
+def test_a_missing_simpleitk_is_told_with_the_way_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    with pytest.raises(UserError, match=r"pip install 'kdseg\[n4\]'"):
+        N4BiasFieldCorrectiond("image")

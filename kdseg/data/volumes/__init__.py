@@ -1,1 +1,1 @@
-"""Volumes and their label maps: found in the layouts that are distributed, checked, and their classes named."""
+"""Volumes of any format, and their labels on the same grid."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from kdseg.distill.teacher import load_weights
 from kdseg.errors import UserError
+from kdseg.networks.weights import load_weights
 
 __all__ = ["BundleTeacher", "read_bundle"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import glob
 import logging
 import zipfile
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from kdseg.distill.teacher import Teacher, load_weights
+from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.bundle import read_bundle
 from kdseg.distill.teachers.class_map import ClassMap
 from kdseg.distill.teachers.ensemble import ProbabilityMean
@@ -22,6 +21,9 @@ from kdseg.distill.teachers.scaling import Scaling, scaling_of
 from kdseg.distill.teachers.seen_cases import check_unseen
 from kdseg.errors import UserError
 from kdseg.losses.base import Head
+from kdseg.networks.weights import load_weights
+from kdseg.task import Task, is_trained, open_trained, prediction_transforms
+from kdseg.task import network as task_network
 
 __all__ = ["is_torchscript", "load_teacher"]
 
@@ -33,57 +35,44 @@ _GEOMETRY = {"Spacingd": ("spacing_transform", "pixdim"), "Orientationd": ("ornt
 
 def load_teacher(
     source: str | Path | Sequence[str | Path],
-    network: nn.Module | None = None,
+    task: Task,
+    network: Mapping[str, Any] | None = None,
     *,
     taps: Mapping[str, str] | None = None,
-    head: Head = "softmax",
     teacher_head: Head | None = None,
-    classes: int | None = None,
     class_map: Mapping[str | int, int] | None = None,
     preprocessing: Any = None,
-    in_channels: int = 1,
     held_out: Sequence[Mapping[str, Any]] = (),
     device: torch.device | str = "cpu",
 ) -> Teacher:
     """A teacher from files, made to fit the student's input and classes.
 
     Args:
-        source: a checkpoint of ``network``; the folder of a MONAI bundle; a TorchScript file (logits only); or several
-            of these, as a list or a glob ("out/fold*/model.pt"), whose mean of probabilities teaches (logits only).
-        network: the architecture of the checkpoints (``teacher_def``); bundles and TorchScript files bring their own.
+        source: the folder of a training, or the weights in it; the folder of a MONAI bundle; a TorchScript file (logits
+            only); a file of weights alone, for ``network``; or several of these, as a list or a glob ("out/fold*"),
+            whose mean of probabilities teaches (logits only).
+        task: of the student.
+        network: the architecture of weights alone, {"name": …} (``teacher_def``); all others bring their own.
         taps: named taps of the user's, see :func:`kdseg.distill.tap_paths`.
-        head: of the student.
-        teacher_head: of the teacher, where it differs.
-        classes: output channels of the student, for ``class_map``.
+        teacher_head: of the teacher, where it differs from the student's.
         class_map: teacher class → student class, see :class:`~kdseg.distill.teachers.ClassMap`.
-        preprocessing: the student's transforms; a bundle's intensity scaling is computed from theirs.
-        in_channels: of the student.
+        preprocessing: the student's transforms; the teacher's own intensity scaling is computed from theirs.
         held_out: validation and test records; a teacher that was trained on one of them is refused.
         device: where the teacher goes.
 
     Raises:
         UserError: when there is no such file, when weights do not fit, when a scaling cannot be converted, when a
             teacher has seen held-out cases, and for a wrong class map.
-
-    Example:
-        >>> import tempfile
-        >>> file = Path(tempfile.mkdtemp()) / "model.pt"
-        >>> torch.save(nn.Conv2d(1, 2, 1).state_dict(), file)
-        >>> load_teacher(file, nn.Conv2d(1, 2, 1))(torch.zeros(1, 1, 4, 4)).shape
-        torch.Size([1, 2, 4, 4])
     """
     paths = _files(source)
-    check_unseen([path / "models" / "model.pt" if path.is_dir() else path for path in paths], held_out)
-    members = []
-    for number, path in enumerate(paths):
-        # the last one takes the network itself: a single checkpoint needs no copy
-        own = network if number == len(paths) - 1 else copy.deepcopy(network)
-        members.append(_one(path, own, taps, preprocessing, in_channels))
+    check_unseen(paths, held_out)
+    members = [_one(path, task, network, taps, preprocessing) for path in paths]
+    head: Head = task.head
     kind = teacher_head or head
     if class_map is None and kind != head:
         fix = "give class_map, for instance {\"1\": 0} where the teacher's class 1 is the student's only channel"
         raise UserError("teacher_head", found=f"{kind} for a {head} student", expected="a class_map too", fix=fix)
-    mapped = ClassMap(class_map, classes or max(class_map.values()) + 1, head, kind) if class_map is not None else None
+    mapped = ClassMap(class_map, task.out_channels, head, kind) if class_map is not None else None
     if len(members) == 1:
         teacher = members[0]
         teacher.class_map = mapped
@@ -111,15 +100,15 @@ def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
 
 
 def _one(
-    path: Path, network: nn.Module | None, taps: Mapping[str, str] | None, preprocessing: Any, in_channels: int
+    path: Path, task: Task, network: Mapping[str, Any] | None, taps: Mapping[str, str] | None, preprocessing: Any
 ) -> Teacher:
+    if is_trained(path) and not is_torchscript(path):
+        trained = open_trained(path)
+        own = prediction_transforms(trained.task)
+        return _teacher(trained.network(), taps, path, preprocessing, own, task.in_channels)
     if path.is_dir():
         bundle = read_bundle(path)
-        scalings: tuple[Scaling, ...] = ()
-        if bundle.preprocessing is not None and preprocessing is not None:
-            scalings = (scaling_of(preprocessing, in_channels), scaling_of(bundle.preprocessing, in_channels))
-            _warn_of_geometry(path, preprocessing, bundle.preprocessing)
-        return Teacher(bundle.network, taps, InputConversion(*input_layer(bundle.network), *scalings))
+        return _teacher(bundle.network, taps, path, preprocessing, bundle.preprocessing, task.in_channels)
     if is_torchscript(path):
         script = _load_script(path)
         conversion = InputConversion(*input_layer(script))
@@ -127,13 +116,29 @@ def _one(
     if network is None:
         fix = "give the network that it was saved from (teacher_def in the configuration)"
         raise UserError(f"teacher {path}", found="a checkpoint alone", expected="its network too", fix=fix)
-    load_weights(network, path, "teacher checkpoint")
-    return Teacher(network, taps, InputConversion(*input_layer(network)))
+    made = load_weights(task_network(task.changed({"network": network})), path, "teacher checkpoint")
+    return Teacher(made, taps, InputConversion(*input_layer(made)))
+
+
+def _teacher(
+    network: nn.Module,
+    taps: Mapping[str, str] | None,
+    path: Path,
+    student: Any,
+    own: Any,
+    channels: int,
+) -> Teacher:
+    """A teacher that brings its own pre-processing along."""
+    scalings: tuple[Scaling, ...] = ()
+    if own is not None and student is not None:
+        scalings = (scaling_of(student, channels), scaling_of(own, channels))
+        _warn_of_geometry(path, student, own)
+    return Teacher(network, taps, InputConversion(*input_layer(network), *scalings))
 
 
 def is_torchscript(path: str | Path) -> bool:
     """Whether a file is TorchScript: weights are zip archives too, but only TorchScript has code in it."""
-    if not zipfile.is_zipfile(path):
+    if not Path(path).is_file() or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         return any("/code/" in name for name in archive.namelist())

@@ -25,12 +25,13 @@ __all__ = ["Scaling", "convertible", "scaling_of"]
 
 _ONE, _ZERO, _NO_LIMIT = torch.ones(1), torch.zeros(1), torch.full((1,), math.inf)
 
-# MONAI's modules whose transforms leave the value of a voxel as it is (or interpolate it)
+# modules whose transforms leave the value of a voxel as it is (or interpolate it)
 _MOVE_VOXELS = (
     "monai.transforms.spatial",
     "monai.transforms.croppad",
     "monai.transforms.io",
     "monai.transforms.utility",
+    "kdseg.transforms.slices",
 )
 _CHANGE_VALUES = (
     "Lambda",
@@ -207,7 +208,7 @@ def convertible(student: Scaling, teacher: Scaling) -> None:
         expected = "a student's window as wide as the teacher's"
     else:
         return
-    fix = "give the student the teacher's intensity transforms (load_transforms in the configuration)"
+    fix = "give the student the teacher's intensity transforms (window, z_score, n4, clahe of the task)"
     raise UserError("the teacher's pre-processing", found=found, expected=expected, fix=fix)
 
 

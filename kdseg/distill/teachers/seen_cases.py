@@ -9,15 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdseg.data.files import content_hash
+from kdseg.data.open import content_hash
 from kdseg.errors import UserError
+from kdseg.task import HISTORY_FILE, read_history
 
-__all__ = ["RECORD_NAME", "check_unseen", "held_out_cases", "image_hashes"]
+__all__ = ["check_unseen", "held_out_cases", "image_hashes"]
 
 logger = logging.getLogger(__name__)
-
-RECORD_NAME = "trained_on.json"
-"""What :class:`kdseg.handlers.TrainedOn` writes beside ``model.pt``."""
 
 
 def image_hashes(records: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -46,7 +44,7 @@ def held_out_cases(datalist: str | Path, fold: int | None = None) -> list[dict[s
     Raises:
         UserError: when the list cannot be read or has no validation section.
     """
-    from kdseg.data.datalist import load_datalist
+    from kdseg.data.lists.datalist import load_datalist
 
     content = json.loads(Path(datalist).read_text(encoding="utf-8")) if Path(datalist).is_file() else {}
     records = load_datalist(datalist, "validation", fold)
@@ -57,12 +55,12 @@ def check_unseen(weights: Sequence[str | Path], held_out: Sequence[Mapping[str, 
     """Refuse teachers that were trained on one of the held-out cases.
 
     Args:
-        weights: the teachers' files of weights; ``trained_on.json`` is looked for beside each. Teachers without one
-            are named in one warning: for them it cannot be checked.
+        weights: the teachers' files or folders; ``history.json`` is looked for beside each. Teachers without one are
+            named in one warning: for them it cannot be checked.
         held_out: records of the validation and test cases.
 
     Raises:
-        UserError: when a teacher has seen one of them, or its ``trained_on.json`` cannot be read.
+        UserError: when a teacher has seen one of them, or its ``history.json`` cannot be read.
     """
     if not held_out:
         return
@@ -70,11 +68,11 @@ def check_unseen(weights: Sequence[str | Path], held_out: Sequence[Mapping[str, 
     unknown: list[str] = []
     guilty: dict[str, list[str]] = {}
     for path in map(Path, weights):
-        record = path.with_name(RECORD_NAME)
-        if not record.is_file():
+        seen = read_history(path if path.is_dir() else path.parent).get("images_sha256")
+        if seen is None:
             unknown.append(str(path))
             continue
-        cases = sorted(str(hashes[key].get("case", "?")) for key in _read(record) & set(hashes))
+        cases = sorted(str(hashes[key].get("case", "?")) for key in set(seen) & set(hashes))
         if cases:
             guilty[str(path)] = cases
     if guilty:
@@ -90,18 +88,6 @@ def check_unseen(weights: Sequence[str | Path], held_out: Sequence[Mapping[str, 
         )
     if unknown:
         logger.warning(
-            f"no {RECORD_NAME} beside {', '.join(unknown)}: it cannot be checked that the teacher has not seen the "
+            f"no {HISTORY_FILE} beside {', '.join(unknown)}: it cannot be checked that the teacher has not seen the "
             "validation and test cases"
         )
-
-
-def _read(path: Path) -> set[str]:
-    try:
-        return set(json.loads(path.read_text(encoding="utf-8"))["images_sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            path,
-            found=f"no readable record ({type(error).__name__})",
-            expected='a JSON file with "images_sha256", as the training writes it',
-            fix="train the teacher again, or delete the file if you know that it saw no validation or test case",
-        ) from error

@@ -1,0 +1,1 @@
+"""Each file format by itself: DICOM, NIfTI, pictures, slides."""

@@ -1,0 +1,1 @@
+"""Pictures of any format: opened as frames, read for MONAI."""

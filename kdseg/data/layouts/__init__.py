@@ -1,0 +1,1 @@
+"""Pairs images with masks in the folder layouts that people have."""

@@ -1,0 +1,1 @@
+"""Data lists: records, splits, patients, classes, and what training makes of them."""

@@ -1,1 +1,0 @@
-"""Quality control of a data list: every case measured, compared with the others of the set, and shown."""

@@ -1,0 +1,1 @@
+"""Pictures of images and masks for people to look at."""
