@@ -82,13 +82,13 @@ class FeatureSimilarityLoss(DistillationLoss):
     def forward(self, student: Sequence[Tensor], teacher: Sequence[Tensor], label: Tensor | None = None) -> Tensor:
         total = student[0].new_zeros(())
         for level in self.levels:
-            pair_s, pair_t = student[level : level + 2], teacher[level : level + 2]
+            (encoder_s, decoder_s), (encoder_t, decoder_t) = student[level : level + 2], teacher[level : level + 2]
             if self.similarity == "symmetric":
-                map_t = resize(level_similarity(*pair_t), pair_s[1].shape[2:])
-                total = total + F.mse_loss(level_similarity(*pair_s), map_t)
+                map_t = resize(level_similarity(encoder_t, decoder_t), decoder_s.shape[2:])
+                total = total + F.mse_loss(level_similarity(encoder_s, decoder_s), map_t)
             else:
-                same_size = [resize(tap, own.shape[2:]) for own, tap in zip(pair_s, pair_t, strict=True)]
-                total = total + cross_relation_distance(*pair_s, *same_size, cosine=True)
+                encoder_t, decoder_t = resize(encoder_t, encoder_s.shape[2:]), resize(decoder_t, decoder_s.shape[2:])
+                total = total + cross_relation_distance(encoder_s, decoder_s, encoder_t, decoder_t, cosine=True)
         return total
 
 
