@@ -23,7 +23,7 @@ from kdseg.compare.plan import Cell, groups, plan
 from kdseg.compare.request import ALONE, CompareRequest
 from kdseg.compare.training import train_group
 from kdseg.configuration import bundle_folder
-from kdseg.deploy.latency import forwards, interleaved_milliseconds
+from kdseg.deploy import forwards, interleaved_milliseconds
 from kdseg.networks import NETWORKS, FoldedUNet, ThinUNet, build_network, count_macs, count_parameters
 from kdseg.networks.registry import NetworkEntry
 
@@ -83,8 +83,8 @@ def plan_cells(arguments: argparse.Namespace) -> list[Cell]:
     return [cell for cell in plan(request, {"all": request.datalist}, arguments.budget) if cell.arm == ALONE]
 
 
-def latencies(repeats: int) -> dict[str, dict[str, float]]:
-    """Milliseconds by network and runtime."""
+def latencies(repeats: int) -> dict[str, dict[str, list[float]]]:
+    """The times of each turn by network and runtime, in milliseconds."""
     torch.set_num_threads(1)
     ways = {
         (name, runtime): forward
@@ -92,11 +92,13 @@ def latencies(repeats: int) -> dict[str, dict[str, float]]:
         for runtime, forward in forwards(build_network(name), (1, 1, SIZE, SIZE)).items()
     }
     found = interleaved_milliseconds(ways, repeats)
-    return {name: {runtime: ms for (its, runtime), ms in found.items() if its == name} for name in STUDENTS}
+    return {
+        name: {runtime: its_times for (its, runtime), its_times in found.items() if its == name} for name in STUDENTS
+    }
 
 
-def row(name: str, cells: list[Cell], times: dict[str, float]) -> dict[str, object]:
-    own = [cell for cell in cells if cell.student == name]
+def row(name: str, cells: list[Cell], times: dict[str, list[float]]) -> dict[str, object]:
+    own = [cell for cell in cells if cell.student == name and cell.finished]
     network = build_network(name)
     validation = [float(cell.notes("done")["validation"]) for cell in own]
     test = [test_dice(cell) for cell in own]
@@ -108,7 +110,7 @@ def row(name: str, cells: list[Cell], times: dict[str, float]) -> dict[str, obje
         "its mean": statistics.mean(validation),
         "test": statistics.mean(test),
         "last 4 validations": " ".join(f"{value:.3f}" for value in last_validations(own)),
-        **{f"{runtime} ms": round(ms, 1) for runtime, ms in times.items()},
+        **{f"{runtime} ms": f"{statistics.median(its):.1f} ({min(its):.1f})" for runtime, its in times.items()},
     }
 
 
