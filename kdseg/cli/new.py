@@ -36,13 +36,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.classes:
         changes["classes"] = arguments.classes
     folder = new_bundle(arguments.like, arguments.folder, arguments.description, changes)
+    task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     if arguments.json:
-        print(
-            json.dumps({"folder": str(folder), "task": json.loads((folder / "task.json").read_text(encoding="utf-8"))})
-        )
+        print(json.dumps({"folder": str(folder), "task": task}))
         return 0
     print(f"{folder}: a task of your own. task.json says what the network is fed and what comes out,")
-    print("configs/train.json how it learns. Next:")
+    print("configs/train.json how it learns.")
+    if "classes" not in changes:
+        # glands would be called tumour in every mask and table
+        print(f"Its classes are those of {arguments.like}: {', '.join(task['classes'])}. Change them there.")
+    print("Next:")
     print(f"  kdseg prepare {folder} IMAGES --out list.json")
     print(f"  kdseg train {folder} --datalist list.json --output-dir out/student")
     return 0
