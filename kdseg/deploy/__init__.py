@@ -1,7 +1,7 @@
 """From a trained network's folder to masks: loaded, measured, used on files and in programs."""
 
 from kdseg.deploy.evaluate import evaluate, evaluation_data, run_evaluation
-from kdseg.deploy.latency import milliseconds_per_image
+from kdseg.deploy.latency import forwards, interleaved_milliseconds, milliseconds_per_image
 from kdseg.deploy.predict import Prediction, predict_files
 from kdseg.deploy.student import Student, load
 
@@ -10,6 +10,8 @@ __all__ = [
     "Student",
     "evaluate",
     "evaluation_data",
+    "forwards",
+    "interleaved_milliseconds",
     "load",
     "milliseconds_per_image",
     "predict_files",
