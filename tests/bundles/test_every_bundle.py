@@ -318,7 +318,7 @@ def test_unlabelled_cases_join_the_training(bundle: TinyBundle, work: Path) -> N
     batch = next(iter(workflow.parser.get_parsed_content("train#dataloader")))
     assert (batch["label"] == 255).flatten(1).all(1).tolist() == [False, False, True, True]
     means = workflow.parser.get_parsed_content("train#trainer").state.term_means
-    assert np.isfinite(means["supervised"]) and means["logits"] > 0
+    assert np.isfinite(means["supervised"]) and means["overlap"] > 0
 
 
 def test_two_processes_train_as_one(bundle: TinyBundle, work: Path) -> None:
