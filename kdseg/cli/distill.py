@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from kdseg.cli.bundle_options import add_bundle_arguments
 
     add_bundle_arguments(parser)
-    parser.add_argument("--method", help="name of a method; kdseg methods lists them")
+    parser.add_argument("--method", help="name of a method (default: recommended); kdseg methods lists them")
     parser.add_argument(
         "--teacher",
         required=True,

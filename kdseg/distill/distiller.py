@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,6 +21,8 @@ from kdseg.losses.base import Head
 from kdseg.networks.paraphraser import Paraphraser
 
 __all__ = ["Distiller"]
+
+logger = logging.getLogger(__name__)
 
 
 class Distiller(nn.Module):
@@ -39,8 +43,8 @@ class Distiller(nn.Module):
             :class:`kdseg.handlers.TermWeights` finds those that are a share of the supervised gradient.
 
     Raises:
-        UserError: for unknown methods, terms, settings or taps, when the two networks disagree on the classes, and when
-            the probe does not pass through a network.
+        UserError: for unknown methods, terms, settings or taps (optional terms are left out instead), when the two
+            networks disagree on the classes, and when the probe does not pass through a network.
 
     Example:
         >>> from kdseg.networks import UNet
@@ -70,9 +74,10 @@ class Distiller(nn.Module):
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         # around nn.Module's bookkeeping on purpose, see the class's docstring
         object.__setattr__(self, "teacher", teacher)
-        teacher.require(tap for term in self.method.terms.values() for tap in (term.teacher_taps or term.taps))
         has_s = [*tap_paths(student, student_taps), LOGITS, IMAGE]
-        has_t = [*tap_paths(teacher.network, teacher.named_taps), LOGITS, IMAGE]
+        has_t = [*([] if teacher.only_logits else tap_paths(teacher.network, teacher.named_taps)), LOGITS, IMAGE]
+        self.method = _possible(self.method, has_s, has_t)
+        teacher.require(tap for term in self.method.terms.values() for tap in (term.teacher_taps or term.taps))
         self.routes = {name: expand_taps(term, has_s, has_t) for name, term in self.method.terms.items()}
         teacher.record(tap for _, taps in self.routes.values() for tap in taps)
         self.recorder = TapRecorder(student, (tap for taps, _ in self.routes.values() for tap in taps), student_taps)
@@ -179,6 +184,19 @@ class Distiller(nn.Module):
         for name, term in self.terms.items():
             assert isinstance(term, DistillationLoss)
             yield name, term
+
+
+def _possible(method: Method, student: Sequence[str], teacher: Sequence[str]) -> Method:
+    """The method without its optional terms whose taps a network lacks."""
+    lacking = [
+        name
+        for name, term in method.terms.items()
+        if term.optional
+        and not (set(term.taps) <= set(student) and set(term.teacher_taps or term.taps) <= set(teacher))
+    ]
+    if lacking:
+        logger.warning(f"left out for want of features: {', '.join(lacking)}; the method goes on without")
+    return replace(method, terms={name: term for name, term in method.terms.items() if name not in lacking})
 
 
 def _full(tensor: Tensor) -> Tensor:

@@ -24,8 +24,9 @@ def results(out: str | Path) -> dict[str, Any]:
     ``teacher`` and ``alone`` hold the mean of every metric by its name, ``metrics`` (mean, sd over runs, values left
     out), ``runs``, ``cases``, ``patience`` and the costs. Each of ``methods`` holds the same and the comparison with
     the student alone: ``gain``, ``ci_low``, ``ci_high``, ``p`` (corrected), ``gap_closed`` …, for the key metric;
-    ``comparisons`` has them for all metrics. What cannot be said is None, and ``reasons`` says why. ``sites`` and ``classes`` break the
-    key metric down where there are several. With several students these are the first one's, and ``students`` has all.
+    ``comparisons`` has them for all metrics. What cannot be said is None, and ``reasons`` says why. ``sites`` and
+    ``classes`` break the key metric down where there are several. With several students these are the first one's, and
+    ``students`` has all.
 
     Args:
         out: the output folder of ``kdseg compare``.
