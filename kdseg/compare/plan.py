@@ -197,6 +197,7 @@ def _cell(
     configs = [content_hash(file) for file in files]
     # what is named by a path counts by its content; devices differ in rounding only
     plain = {key: value for key, value in settings.items() if key not in ("datalist", "teacher", "device")}
+    soft = plain["soft_labels"] = bool(plain.get("soft_labels"))
     stream = {key: value for key, value in request.settings_of(arm.name).items() if _first(key) not in OF_THE_ARM}
     return Cell(
         bundle=request.bundle,
@@ -216,7 +217,7 @@ def _cell(
             # default weights change from one state of the code to the next
             method="" if arm.method is None else repr(build_method(arm.method, settings.get("method_args"))),
         ),
-        stream=fingerprint(settings=stream, unlabelled=arm.unlabelled),
+        stream=fingerprint(settings=stream, unlabelled=arm.unlabelled, soft_labels=soft),
         standing="" if arm.method is None else build_method(arm.method).standing,
     )
 

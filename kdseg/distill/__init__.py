@@ -5,6 +5,7 @@ from kdseg.distill.distiller import Distiller
 from kdseg.distill.gradients import gradient_norms
 from kdseg.distill.losses_by_name import LOSSES, register_loss
 from kdseg.distill.methods import METHODS, needs_labels, register_method
+from kdseg.distill.soft_labels import SOFT_LABELS, SoftLabels, soft_logits
 from kdseg.distill.taps import TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers import held_out_cases, is_torchscript, load_teacher
@@ -14,8 +15,10 @@ from kdseg.networks.weights import load_weights
 __all__ = [
     "LOSSES",
     "METHODS",
+    "SOFT_LABELS",
     "Distiller",
     "Method",
+    "SoftLabels",
     "TapRecorder",
     "Teacher",
     "Term",
@@ -29,5 +32,6 @@ __all__ = [
     "needs_labels",
     "register_loss",
     "register_method",
+    "soft_logits",
     "tap_paths",
 ]

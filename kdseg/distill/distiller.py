@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from kdseg.distill.build import Balance, build_method
 from kdseg.distill.checked_terms import make_loss
+from kdseg.distill.soft_labels import soft_logits
 from kdseg.distill.taps import BEFORE, IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.terms import Method, expand_taps
@@ -41,6 +42,8 @@ class Distiller(nn.Module):
         student_taps: tap name → module path for the student, where it is not known or to be changed.
         balance: "gradient" or "paper", see :func:`~kdseg.distill.build_method`. Weights start as the paper's;
             :class:`kdseg.handlers.TermWeights` finds those that are a share of the supervised gradient.
+        soft_labels: the batches bring the teacher's maps along (:class:`~kdseg.distill.SoftLabels`), so that the
+            teacher itself is not asked; there are logits only then.
 
     Raises:
         UserError: for unknown methods, terms, settings or taps (optional terms are left out instead), when the two
@@ -68,12 +71,17 @@ class Distiller(nn.Module):
         probe_shape: Sequence[int] = (1, 1, 64, 64),
         student_taps: Mapping[str, str] | None = None,
         balance: Balance = "gradient",
+        soft_labels: bool = False,
     ) -> None:
         super().__init__()
         self.method: Method = build_method(method, method_args, balance)
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         # around nn.Module's bookkeeping on purpose, see the class's docstring
         object.__setattr__(self, "teacher", teacher)
+        self.head: Head = head
+        self.soft_labels = soft_labels
+        if soft_labels:
+            teacher.only_logits = teacher.only_logits or "soft labels that were made before"
         has_s = [*tap_paths(student, student_taps), LOGITS, IMAGE]
         has_t = [*([] if teacher.only_logits else tap_paths(teacher.network, teacher.named_taps)), LOGITS, IMAGE]
         self.method = _possible(self.method, has_s, has_t)
@@ -161,6 +169,27 @@ class Distiller(nn.Module):
                 if self.training and isinstance(term, AdversarialLoss):
                     self.pending[name] = ([x.detach() for x in inputs_s], inputs_t, label)
         return logits, values
+
+    def taught(self, image: Tensor, soft_labels: Tensor | None = None) -> Mapping[str, Tensor]:
+        """What the teacher says of a batch: its taps, or its soft labels where they were made before.
+
+        Args:
+            image: ``BCH[WD]``.
+            soft_labels: the batch's maps ``B?H[WD]``, see :func:`~kdseg.distill.soft_logits`.
+
+        Raises:
+            UserError: when soft labels are due and the batch has none.
+        """
+        if not self.soft_labels:
+            return self.teacher.taps(image)
+        if soft_labels is None:
+            fix = "set soft_labels in the configuration, not at the distiller alone"
+            raise UserError("batch", found="no soft labels", expected="the teacher's maps beside the images", fix=fix)
+        if soft_labels.shape[2:] != image.shape[2:]:
+            found = f"soft labels of {tuple(soft_labels.shape[2:])} for images of {tuple(image.shape[2:])}"
+            fix = 'write "keys": "@spatial_keys" in train#augmentation'
+            raise UserError("batch", found=found, expected="the same size", fix=fix)
+        return {LOGITS: soft_logits(soft_labels, self.head), IMAGE: image}
 
     def total(self, values: Mapping[str, Tensor]) -> Tensor | float:
         """The weighted sum of the terms."""
