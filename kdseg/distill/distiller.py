@@ -15,6 +15,7 @@ from kdseg.distill.checked_terms import make_loss
 from kdseg.distill.soft_labels import soft_logits
 from kdseg.distill.taps import BEFORE, IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
+from kdseg.distill.teachers.cross_fit import CrossFitTeacher
 from kdseg.distill.terms import Method, expand_taps
 from kdseg.errors import UserError
 from kdseg.losses import AdversarialLoss, DistillationLoss
@@ -80,6 +81,9 @@ class Distiller(nn.Module):
         object.__setattr__(self, "teacher", teacher)
         self.head: Head = head
         self.soft_labels = soft_labels
+        if isinstance(teacher, CrossFitTeacher) and not soft_labels:
+            fix = "set soft_labels to a folder for them"
+            raise UserError("teacher", found="a cross-fit", expected="soft labels of it", fix=fix)
         if soft_labels:
             teacher.only_logits = teacher.only_logits or "soft labels that were made before"
         has_s = [*tap_paths(student, student_taps), LOGITS, IMAGE]

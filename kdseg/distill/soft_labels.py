@@ -20,6 +20,8 @@ from torch import Tensor
 from kdseg.data.lists.cache import contents
 from kdseg.data.open import content_hash
 from kdseg.distill.teacher import Teacher
+from kdseg.distill.teachers.cross_fit import CrossFitTeacher
+from kdseg.distill.teachers.seen_cases import image_hashes
 from kdseg.files import whole_file
 from kdseg.losses.base import Head, probabilities
 from kdseg.task import Task, image_reader, image_transforms, inferer
@@ -78,9 +80,13 @@ class SoftLabels:
         if self.folder is None:
             return [dict(record) for record in records]
         task = {key: value for key, value in self.task.as_json().items() if key not in _ASIDE}
-        teacher = _digest(self.teacher)
-        contents = [self._content(Path(record["image"])) for record in records]
-        paths = [self.folder / f"{_key(task, teacher, content)}.npy" for content in contents]
+        teachers = self._teachers(records)
+        digests = {id(teacher): _digest(teacher) for teacher in teachers}
+        keys = [
+            _key(task, digests[id(teacher)], self._content(Path(record["image"])))
+            for record, teacher in zip(records, teachers, strict=True)
+        ]
+        paths = [self.folder / f"{key}.npy" for key in keys]
         missing = [place for place, path in enumerate(paths) if not path.is_file()]
         if missing:
             logger.info(f"soft labels: {len(missing)} of {len(records)} images are shown to the teacher")
@@ -89,15 +95,28 @@ class SoftLabels:
             for place in missing:
                 image = prepare({"image": records[place]["image"]})["image"]
                 with whole_file(paths[place]) as temporary, temporary.open("wb") as stream:
-                    np.save(stream, self._map(torch.as_tensor(image)))
+                    np.save(stream, self._map(torch.as_tensor(image), teachers[place]))
         return [{**record, SOFT_LABELS: str(path)} for record, path in zip(records, paths, strict=True)]
 
     def _content(self, path: Path) -> list[str]:
         """Hashes of what the image is read from; of a picture that file alone, whatever lies beside it."""
         return contents(path) if self.task.kind == "volume" else [content_hash(path)]
 
-    def _map(self, image: Tensor) -> np.ndarray:
-        logits = torch.as_tensor(inferer(self.task)(image[None].to(self.device), self.teacher)).float()
+    def _teachers(self, records: Sequence[Mapping[str, Any]]) -> list[Teacher]:
+        """Of each record the teacher that may say something of it; equal ones are one object."""
+        if not isinstance(self.teacher, CrossFitTeacher):
+            return [self.teacher] * len(records)
+        known: dict[tuple[bool, ...], Teacher] = {}
+        found = []
+        for image in image_hashes(records):
+            who = tuple(image in seen for seen in self.teacher.trained_on)
+            if who not in known:
+                known[who] = self.teacher.unbiased(image).to(self.device)
+            found.append(known[who])
+        return found
+
+    def _map(self, image: Tensor, teacher: Teacher) -> np.ndarray:
+        logits = torch.as_tensor(inferer(self.task)(image[None].to(self.device), teacher)).float()
         maps = probabilities(logits, self.task.head)[0]
         maps = maps[1:] if self.task.head == "softmax" else maps
         return (255 * maps).round().to(torch.uint8).cpu().numpy()

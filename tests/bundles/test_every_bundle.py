@@ -315,7 +315,7 @@ def test_monais_exports(bundle: TinyBundle, work: Path, tmp_path: Path) -> None:
 
 
 def test_unlabelled_cases_join_the_training(bundle: TinyBundle, work: Path) -> None:
-    known = {"method": "kd", "labelled_cases": 1, "batch_size": 4}
+    known = {"method": "recommended", "labelled_cases": 1, "batch_size": 4}
     workflow = bundle.distill(work, "semi", "semi_supervised", **known)
     batch = next(iter(workflow.parser.get_parsed_content("train#dataloader")))
     assert (batch["label"] == 255).flatten(1).all(1).tolist() == [False, False, True, True]
