@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-PATHS = ("datalist", "output_dir", "teacher", "cache_dir")
+PATHS = ("datalist", "output_dir", "teacher", "cache_dir", "soft_labels")
 """Settings that are paths."""
 
 

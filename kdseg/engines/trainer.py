@@ -12,7 +12,7 @@ from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 
-from kdseg.distill import Distiller
+from kdseg.distill import SOFT_LABELS, Distiller
 from kdseg.errors import UserError
 
 __all__ = ["TERMS", "DistillationTrainer", "loss_terms"]
@@ -69,12 +69,14 @@ class DistillationTrainer(SupervisedTrainer):
         image, label = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)[:2]
         # metadata ends here: MetaTensor slows every operation and breaks compiled regions
         image, label = _plain(image), _plain(label)
+        soft = batchdata.get(SOFT_LABELS)
+        soft = None if soft is None else _plain(soft).to(image.device, non_blocking=self.non_blocking)
         output: dict[str, Any] = {Keys.IMAGE: image, Keys.LABEL: label}
         self.state.output = output
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            teacher_taps = self.distiller.teacher.taps(image)
+            teacher_taps = self.distiller.taught(image, soft)
             logits, values = self.inferer(image, self.network, teacher_taps, label)
             output[Keys.PRED] = logits
             supervised = self.loss_function(logits, label).mean()

@@ -15,6 +15,7 @@ from kdseg.handlers.teacher_check import TeacherCheck
 from kdseg.handlers.tracking import Tracking
 from kdseg.handlers.training import Distillation, EvaluationHandlers, TrainingHandlers
 from kdseg.handlers.training_record import RecordWriter, TrainingRecord
+from kdseg.handlers.weight_average import WeightAverage
 
 __all__ = [
     "BestModel",
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingCheckpoint",
     "TrainingHandlers",
     "TrainingRecord",
+    "WeightAverage",
     "fingerprint",
     "log_summary",
 ]

@@ -4,6 +4,7 @@ from kdseg.transforms.bias_field import N4BiasFieldCorrectiond
 from kdseg.transforms.class_channels import ClassChannelsd, class_numbers_of
 from kdseg.transforms.histogram import ContrastLimitedHistogramEqualisation, ContrastLimitedHistogramEqualisationd
 from kdseg.transforms.load_label import LoadLabeld
+from kdseg.transforms.load_soft_labels import LoadSoftLabeld
 from kdseg.transforms.save_mask import SaveMaskd
 from kdseg.transforms.slices import NeighbourSlicesd, RandSliced, neighbour_slices
 from kdseg.transforms.unlabelled import UnlabelledAsIgnoredd
@@ -13,6 +14,7 @@ __all__ = [
     "ContrastLimitedHistogramEqualisation",
     "ContrastLimitedHistogramEqualisationd",
     "LoadLabeld",
+    "LoadSoftLabeld",
     "N4BiasFieldCorrectiond",
     "NeighbourSlicesd",
     "RandSliced",

@@ -19,7 +19,7 @@ from kdseg._version import __version__
 from kdseg.data.open import content_hash, file_kind
 from kdseg.errors import UserError
 
-__all__ = ["cached_dataset"]
+__all__ = ["cached_dataset", "contents"]
 
 # a DICOM series is a folder; its files count, whatever they are
 FILE_KEYS = ("image", "label")
@@ -94,16 +94,20 @@ def transform_key(transform: Compose) -> str:
     return digest.hexdigest()[:24]
 
 
+def contents(path: Path) -> list[str]:
+    """Name and hash of every file that belongs to an image or a label."""
+    # one DICOM file stands for its series, which is in the same folder
+    folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
+    files = sorted(folder.rglob("*")) if folder else [path]
+    return [f"{file.name} {_digest(file, *_state(file))}" for file in files if file.is_file()]
+
+
 def _record_key(record: Mapping[str, Any]) -> bytes:
     """A digest of the record and of the content of its files."""
     parts = [f"{key}={value}" for key, value in sorted(record.items())]
     for key in FILE_KEYS:
         if key in record:
-            path = Path(record[key])
-            # one DICOM file stands for its series, which is in the same folder
-            folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
-            files = sorted(folder.rglob("*")) if folder else [path]
-            parts += [f"{file.name} {_digest(file, *_state(file))}" for file in files if file.is_file()]
+            parts += contents(Path(record[key]))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().encode()
 
 

@@ -118,7 +118,7 @@ class LabelledUnlabelledSampler(Sampler[list[int]]):
                 "semi-supervised training data",
                 found=f"{len(self.labelled)} labelled and {len(self.unlabelled)} unlabelled images",
                 expected="at least one of each",
-                fix="add the unlabelled images to the data list, or train without this sampler",
+                fix="add images without masks, in a folder unlabelled/ beside the others, or leave --unlabelled out",
             )
         if batch_size < 2:
             raise UserError(

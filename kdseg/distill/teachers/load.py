@@ -14,7 +14,9 @@ from torch import nn
 
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.bundle import read_bundle
+from kdseg.distill.teachers.calibration import Tempered
 from kdseg.distill.teachers.class_map import ClassMap
+from kdseg.distill.teachers.cross_fit import CrossFitTeacher, cross_fit_members, seen_images
 from kdseg.distill.teachers.ensemble import ProbabilityMean
 from kdseg.distill.teachers.input import InputConversion, input_layer
 from kdseg.distill.teachers.scaling import Scaling, scaling_of
@@ -50,7 +52,8 @@ def load_teacher(
     Args:
         source: the folder of a training, or the weights in it; the folder of a MONAI bundle; a TorchScript file (logits
             only); a file of weights alone, for ``network``; or several of these, as a list or a glob ("out/fold*"),
-            whose mean of probabilities teaches (logits only).
+            whose mean of probabilities teaches (logits only); the folder of a cross-fit, see
+            :class:`~kdseg.distill.teachers.CrossFitTeacher`.
         task: of the student.
         network: the architecture of weights alone, {"name": …} (``teacher_def``); all others bring their own.
         taps: named taps of the user's, see :func:`kdseg.distill.tap_paths`.
@@ -65,6 +68,8 @@ def load_teacher(
             teacher has seen held-out cases, and for a wrong class map.
     """
     paths = _files(source)
+    cross_fit = cross_fit_members(paths[0]) if len(paths) == 1 else []
+    paths = [path for path, _ in cross_fit] or paths
     check_unseen(paths, held_out)
     members = [_one(path, task, network, taps, preprocessing) for path in paths]
     head: Head = task.head
@@ -73,7 +78,12 @@ def load_teacher(
         fix = "give class_map, for instance {\"1\": 0} where the teacher's class 1 is the student's only channel"
         raise UserError("teacher_head", found=f"{kind} for a {head} student", expected="a class_map too", fix=fix)
     mapped = ClassMap(class_map, task.out_channels, head, kind) if class_map is not None else None
-    if len(members) == 1:
+    teacher: Teacher
+    if cross_fit:
+        logger.info(f"teacher: {len(members)} networks, of each image those that were not trained on it")
+        tempered = [Tempered(member, degree) for member, (_, degree) in zip(members, cross_fit, strict=True)]
+        teacher = CrossFitTeacher(tempered, [seen_images(path) for path in paths], kind, mapped)
+    elif len(members) == 1:
         teacher = members[0]
         teacher.class_map = mapped
     else:
