@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +13,21 @@ from torch import nn
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.networks.weights import load_weights
+from kdseg.task.folder_files import read_history, write_json
 from kdseg.task.inference import memory_format, network
 from kdseg.task.monai_only import bundle_metadata, inference_config
 from kdseg.task.task import TASK_FILE, Task, read_task
 
 __all__ = [
-    "HISTORY_FILE",
     "TrainedFolder",
     "is_trained",
     "open_trained",
-    "read_history",
     "traced",
     "write_for_monai",
-    "write_json",
 ]
 
 logger = logging.getLogger(__name__)
 
-HISTORY_FILE = "history.json"
 FOR_MONAI = ("model.ts", "inference.json", "metadata.json")
 WEIGHTS = ("model.pt", "models/model.pt", "model.ts", "models/model.ts")
 
@@ -94,31 +89,6 @@ def open_trained(path: str | Path) -> TrainedFolder:
         fix = f"train it: kdseg train {folder}" if (folder / "configs").is_dir() else "train again in this folder"
         raise UserError(path, found="a task without weights", expected=expected, fix=fix)
     return TrainedFolder(folder, task, files[0])
-
-
-def read_history(folder: Path) -> dict[str, Any]:
-    """The content of ``history.json``; empty where there is none.
-
-    Raises:
-        UserError: when it is damaged.
-    """
-    path = folder / HISTORY_FILE
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("no object")
-        return content
-    except (OSError, ValueError) as error:
-        found, fix = f"no readable record ({type(error).__name__})", "copy the file again, or train again"
-        raise UserError(path, found=found, expected="what a training writes", fix=fix) from error
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON file, whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
