@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kdseg.data import find_images, find_volume_files
-from kdseg.deploy.student import Student, check_modality
+from kdseg.data.modality import check_modality
+from kdseg.deploy.student import Student
 from kdseg.errors import reason_of, user_error_in
 from kdseg.transforms import SaveMaskd
 

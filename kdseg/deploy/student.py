@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
 from torch import Tensor
 
 from kdseg.configuration import quiet
-from kdseg.data.open import file_kind
-from kdseg.deploy.kinds import from_mask, to_tensor
-from kdseg.errors import UserError
+from kdseg.data.modality import check_modality
+from kdseg.deploy.kinds import to_tensor
+from kdseg.runtime.images import as_mask
+from kdseg.runtime.student import check_image, reading_changes
 from kdseg.task import (
     image_transforms,
     inferer,
@@ -26,9 +26,6 @@ from kdseg.task import (
 from kdseg.transforms import class_numbers_of
 
 __all__ = ["Student", "load"]
-
-# what may be said anew for each file
-READING = ("frame", "series", "uneven")
 
 
 class Student:
@@ -51,12 +48,9 @@ class Student:
         self, folder: str | Path, device: str | torch.device | None = None, changes: Mapping[str, Any] | None = None
     ) -> None:
         quiet()
-        for name in changes or {}:
-            if name not in READING:
-                found, fix = "a change of what the network was trained with", "train another one with it"
-                raise UserError(name, found=found, expected=f"{', '.join(READING)}, or none", fix=fix)
+        changes = reading_changes(changes)
         trained = open_trained(folder)
-        self.task = trained.task.changed(changes or {})
+        self.task = trained.task.changed(changes)
         self.history = trained.history
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = trained.network().to(self.device)
@@ -84,10 +78,10 @@ class Student:
         """
         if isinstance(image, (str, Path)):
             item = self.prepare({"image": str(self._checked(Path(image)))})
-            return from_mask(self.masks(item, self.prepare), image, item["image"].meta)
+            return as_mask(self.masks(item, self.prepare).numpy(), image, item["image"].meta)
         tensor = to_tensor(image, self.task)
         prepare = Compose(image_transforms(self.task))
-        return from_mask(self.masks(prepare({"image": tensor}), prepare), image, tensor.meta)
+        return as_mask(self.masks(prepare({"image": tensor}), prepare).numpy(), image, tensor.meta)
 
     def masks(self, item: Mapping[str, Any], prepare: Compose) -> Tensor:
         """Class numbers ``FWH`` of a picture's frames, or ``1WHD``, on the grid of the file.
@@ -97,7 +91,7 @@ class Student:
             prepare: what it went through.
         """
         image = item["image"]
-        self._check_channels(image)
+        check_image(self.task, image)
         # frames of a cine are channels, each an image of its own
         frames = (
             [image] if self.task.kind == "volume" or self.task.colour else [image[i : i + 1] for i in range(len(image))]
@@ -113,51 +107,9 @@ class Student:
             found.append(class_numbers_of(torch.as_tensor(done["pred"]), done.get("probability")))
         return torch.cat(found)
 
-    def _check_channels(self, image: Tensor) -> None:
-        dimensions = 2 if self.task.kind == "picture" else 3
-        if image.ndim - 1 != dimensions or (image.shape[0] != self.task.in_channels and self.task.kind == "volume"):
-            raise UserError(
-                "image",
-                found=f"{image.shape[0]} channel(s) and {image.ndim - 1} axes",
-                expected=f"{self.task.in_channels} and {dimensions}: a {self.task.kind}",
-                fix=f"give an image of the task '{self.task.name}'",
-            )
-        if not bool(np.isfinite(np.asarray(image)).all()):
-            raise UserError("image", found="values that are no numbers", expected="a number everywhere", fix="mend it")
-
     def _checked(self, path: Path) -> Path:
         check_modality(path, self.task.modality, self.task.name)
         return path
-
-
-def check_modality(path: Path, wanted: Sequence[str], task: str) -> None:
-    """Refuse a DICOM file, or a folder of such files, of other modalities than the task's.
-
-    Raises:
-        UserError: where headers name others only.
-    """
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    other = ""
-    for file in files if wanted else []:
-        if file.is_file() and file_kind(file) == "dicom":
-            modality = _modality(file)
-            if not modality or modality in wanted:
-                return
-            other = other or modality
-    if other:
-        fix = "give the student of that kind of image, or another file"
-        raise UserError(path.name, found=f"modality {other}", expected=f"{' or '.join(wanted)} for {task}", fix=fix)
-
-
-def _modality(path: Path) -> str:
-    import pydicom
-
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
-        return str(header.get("Modality", "") or "")
-    except Exception:
-        # the reader tells what is wrong with the file
-        return ""
 
 
 def load(folder: str | Path, device: str | torch.device | None = None, **changes: Any) -> Student:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kdseg.data.formats.file_reader import FileReader
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.data.frames.open_frames import open_frames
+from kdseg.data.frames.picture_files import PictureFiles
 from kdseg.data.frames.picture_reader import PictureReader
 from kdseg.data.open import WHOLE_SLIDE_SUFFIXES
 from kdseg.errors import UserError
@@ -53,8 +55,8 @@ class MaskReader(PictureReader):
         **unknown: Any,
     ) -> None:
         # not the constructor of PictureReader, whose colour a mask does not have
-        super(PictureReader, self).__init__(unknown, ["frame", "level", "ignored", "values"])
-        super().__init__(frame, level=level)
+        FileReader.__init__(self, unknown, ["frame", "level", "ignored", "values"])
+        PictureFiles.__init__(self, frame, level=level)
         self.ignored = ignored
         self.values = None if values is None else [int(value) for value in values]
 
