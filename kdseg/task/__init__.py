@@ -25,6 +25,7 @@ _EXPORTS = {
     "prediction_transforms": "transforms",
     "read_history": "folder",
     "read_task": "task",
+    "traced": "folder",
     "training_transforms": "transforms",
     "validation_transforms": "transforms",
     "write_for_monai": "folder",

@@ -25,6 +25,7 @@ __all__ = [
     "is_trained",
     "open_trained",
     "read_history",
+    "traced",
     "write_for_monai",
     "write_json",
 ]
@@ -131,8 +132,9 @@ def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
     Returns:
         the files; none, with the reason in the log, where the network cannot be traced for images of every size.
     """
-    script = _traced(task, trained.eval())
+    script, reason = traced(task, trained)
     if script is None:
+        logger.info(f"no model.ts, which MONAI alone could run: {reason}")
         return []
     with whole_file(folder / "model.ts") as temporary:
         script.save(str(temporary))
@@ -142,7 +144,8 @@ def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
     return [folder / name for name in FOR_MONAI]
 
 
-def _traced(task: Task, trained: nn.Module) -> Any:
+def traced(task: Task, trained: nn.Module) -> tuple[Any, str]:
+    """The network as TorchScript for images of every size that the task has; None, and why, where it cannot be."""
     import warnings
 
     first = torch.randn(task.input_shape)
@@ -151,16 +154,14 @@ def _traced(task: Task, trained: nn.Module) -> Any:
         # of sizes that are read while tracing: whether they matter is tried below
         warnings.simplefilter("ignore")
         try:
-            script = torch.jit.trace(trained, first, check_trace=False)
+            script = torch.jit.trace(trained.eval(), first, check_trace=False)
             sizes = [first] if task.patch_size is not None else [first, other]
             if all(torch.allclose(script(image), trained(image), atol=1e-4) for image in sizes):
-                return script
-            reason = "its trace gives other results"
+                return script, ""
+            return None, "its trace gives other results"
         except Exception as error:
             # whatever a network of the user's runs into: the training itself is done
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    logger.info(f"no model.ts, which MONAI alone could run: {reason}")
-    return None
+            return None, f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def is_trained(path: Path) -> bool:
