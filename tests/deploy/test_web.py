@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kdseg.deploy.export import export
 from kdseg.deploy.web.packages import DICOM_PARSER, PACKAGES, page_files
 from kdseg.deploy.web.supported import check_page_can_do
 from kdseg.errors import UserError
+from kdseg.task import open_trained
+from tests.exports import SHALLOW, student_and_list
 from tests.tasks import tiny_task
 
 PAGE = Path(__file__).parents[2] / "kdseg" / "deploy" / "web" / "page"
@@ -72,3 +75,13 @@ def test_no_file_of_the_page_names_another_place() -> None:
     for path in PAGE.iterdir():
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in text and "https:" not in text, path.name
+
+
+def test_what_the_page_is_not_made_of_is_said_early(tmp_path: Path) -> None:
+    student, datalist = student_and_list(tmp_path, tiny_task(network=SHALLOW))
+    for options in ({"single_file": True}, {"runtime_packages": ["x.tgz"]}):
+        with pytest.raises(UserError, match="add web to --to"):
+            export(open_trained(student), datalist, tmp_path / "out", ["onnx"], **options)
+    with pytest.raises(UserError, match="leave --output out"):
+        export(open_trained(student), datalist, tmp_path / "out", ["web"], output="classes")
+    assert not (tmp_path / "out").exists()

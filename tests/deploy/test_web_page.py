@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 import kdseg
+from kdseg.cli.main import main
 from kdseg.phantom import make_field, make_phantom
 from kdseg.phantom.angiogram import Angiogram, acquire
 from kdseg.phantom.dicom import ENCODINGS, write_dicom
@@ -21,6 +23,7 @@ from kdseg.phantom.vessels import coronary_tree
 from kdseg.transforms import SaveMaskd
 from tests.data import make_files
 from tests.deploy.web_pages import Reader, agree, chromium, npm_packages, served, write_student
+from tests.exports import SHALLOW, student_and_list
 from tests.tasks import VARIED, tiny_task
 
 # sides that the network's poolings do not divide
@@ -292,3 +295,16 @@ def test_one_file_opens_from_the_disk(browser: Any, packages: list[Path], tmp_pa
     assert {url for url in reader.requests if not url.startswith(("data:", "blob:"))} == {page.as_uri()}
     assert reader.complaints == []
     nothing_can_be_sent(browser, reader, tmp_path / "other")
+
+
+@pytest.mark.parametrize("single_file", [False, True])
+def test_the_command_writes_it(single_file: bool, packages: list[Path], tmp_path: Path) -> None:
+    student, datalist = student_and_list(tmp_path, tiny_task(network=SHALLOW))
+    words = ["export", str(student), "--to", "web", "--datalist", str(datalist), "--out", str(tmp_path / "export")]
+    words += [word for path in packages for word in ("--runtime-package", str(path))]
+    assert main([*words, *(["--single-file"] if single_file else [])]) == 0
+    content = json.loads((tmp_path / "export" / "export.json").read_text(encoding="utf-8"))["formats"]["web"]
+    names = {f"web/{path.name}" for path in (tmp_path / "export" / "web").iterdir()}
+    assert {one["name"] for one in content["files"]} == names
+    assert ("web/page.html" if single_file else "web/index.html") in names
+    assert content["parity"]["dice"] > 0.999
