@@ -25,11 +25,7 @@ from kdseg.task import open_trained, read_task
 
 __all__ = ["Demo"]
 
-LAYERS = {
-    "teacher": ["train", "train_teacher"],
-    "student_alone": ["train"],
-    "student_distilled": ["train", "distill"],
-}
+LAYERS = {"teacher": ["train", "train_teacher"], "student_alone": ["train"], "student_distilled": ["train", "distill"]}
 """The arms: key in the summary → configuration files."""
 
 

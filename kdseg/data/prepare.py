@@ -108,16 +108,14 @@ def prepare(
             labels lack a class of the task; when no labelled case is left.
     """
     if frame == "all":
-        raise UserError(
-            "frame", found="'all'", expected="'best' or a number", fix="a mask belongs to one frame: name it"
-        )
+        expected = "'best' or a number"
+        raise UserError("frame", found="'all'", expected=expected, fix="a mask belongs to one frame: name it")
     way = LAYOUTS.find(layout)
     protocol = protocol or RANDOM
     if protocol not in (RANDOM, *way.protocols):
         names = [RANDOM, *way.protocols]
-        raise UserError(
-            "protocol", found=f"'{protocol}'", expected=f"one of {', '.join(names)}", fix=suggestion(protocol, names)
-        )
+        expected = f"one of {', '.join(names)}"
+        raise UserError("protocol", found=f"'{protocol}'", expected=expected, fix=suggestion(protocol, names))
     accepted = kinds_named(accept)
     refused = [kind for kind in kinds_named(refuse) if kind not in accepted]
     source, out = Path(source).absolute(), Path(out).absolute()
@@ -182,11 +180,7 @@ def _labels(
 
 
 def _without_faults(
-    records: Sequence[Record],
-    cases: Sequence[CaseMeasures],
-    findings: Sequence[Finding],
-    root: Path,
-    found: Found,
+    records: Sequence[Record], cases: Sequence[CaseMeasures], findings: Sequence[Finding], root: Path, found: Found
 ) -> list[Record]:
     """The records without an error; of copies and of patients in two sections the first by priority stays."""
     errors = {case: finding for finding in reversed(findings) if finding.grade == ERROR for case in finding.cases}
@@ -246,12 +240,8 @@ def _divided(
     labelled = [record for record in kept if "label" in record]
     if not labelled:
         told = [f"{problem['file']}: {problem['reason']}" for problem in found.problems[:3]] or found.notes[:3]
-        raise UserError(
-            source,
-            found=f"no image with a usable mask ({'; '.join(told)})",
-            expected="images and masks",
-            fix="see docs/data.md for the layouts that are understood",
-        )
+        expected, fix = "images and masks", "see docs/data.md for the layouts that are understood"
+        raise UserError(source, found=f"no image with a usable mask ({'; '.join(told)})", expected=expected, fix=fix)
     split = split_by_patient(labelled, seed=seed, fractions=fractions, folds=folds)
     tested = {record["patient"] for record in split["test"]}
     unlabelled = [record for record in kept if "label" not in record]

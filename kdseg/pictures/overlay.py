@@ -101,21 +101,14 @@ def _checked_columns(rows: Sequence[OverlayRow]) -> list[str]:
     for row in rows:
         where = f"overlay picture, {row.case}"
         if set(row.predictions) != set(names):
-            raise UserError(
-                where,
-                found=f"predictions {', '.join(row.predictions)}",
-                expected=f"those of the first row: {', '.join(names)}",
-                fix="give every case the same predictions",
-            )
+            found, expected = f"predictions {', '.join(row.predictions)}", f"those of the first row: {', '.join(names)}"
+            raise UserError(where, found=found, expected=expected, fix="give every case the same predictions")
         shape = np.shape(row.image)
         for name, array in {"image": row.image, "truth": row.truth, **row.predictions}.items():
             if np.ndim(array) != 2 or np.shape(array) != shape:
-                raise UserError(
-                    where,
-                    found=f"{name} of shape {np.shape(array)}",
-                    expected=f"height and width, as the image's {shape}" if len(shape) == 2 else "height and width",
-                    fix="drop the batch and channel axes, and choose one slice of a volume",
-                )
+                expected = f"height and width, as the image's {shape}" if len(shape) == 2 else "height and width"
+                fix = "drop the batch and channel axes, and choose one slice of a volume"
+                raise UserError(where, found=f"{name} of shape {np.shape(array)}", expected=expected, fix=fix)
     return ["input", "truth", *names]
 
 

@@ -48,12 +48,9 @@ class ContrastLimitedHistogramEqualisation(Transform):
 
         array: np.ndarray = convert_data_type(img, np.ndarray, dtype=np.float32)[0]
         if not (array.min() >= 0 and array.max() <= 1):
-            raise UserError(
-                "ContrastLimitedHistogramEqualisation",
-                found=f"values from {array.min():g} to {array.max():g}",
-                expected="values in [0, 1]",
-                fix="put it before normalisation, or scale the intensity to [0, 1] first",
-            )
+            found = f"values from {array.min():g} to {array.max():g}"
+            fix = "put it before normalisation, or scale the intensity to [0, 1] first"
+            raise UserError("ContrastLimitedHistogramEqualisation", found=found, expected="values in [0, 1]", fix=fix)
         equalised = [
             equalize_adapthist(channel, kernel_size=self.tile, clip_limit=self.clip_limit)
             if channel.min() < channel.max()

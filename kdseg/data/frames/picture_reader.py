@@ -67,12 +67,8 @@ class PictureReader(FileReader):
     def __init__(self, frame: int | str = "best", colour: bool = False, level: int = 0, **unknown: Any) -> None:
         super().__init__(unknown, ["frame", "colour", "level"])
         if not (isinstance(frame, int) and frame >= 0) and frame not in ("best", "all"):
-            raise UserError(
-                "frame",
-                found=repr(frame),
-                expected="a number from 0, 'best' or 'all'",
-                fix=suggestion(str(frame), ["best", "all"]),
-            )
+            expected = "a number from 0, 'best' or 'all'"
+            raise UserError("frame", found=repr(frame), expected=expected, fix=suggestion(str(frame), ["best", "all"]))
         self.frame = frame
         self.colour = colour
         self.level = level
@@ -82,12 +78,8 @@ class PictureReader(FileReader):
         loaded = [self._load(path) for path in img]
         shapes = {array.shape[1:] for array, _ in loaded}
         if len(shapes) > 1:
-            raise UserError(
-                ", ".join(path.name for path in img),
-                found=f"pictures of the sizes {sorted(shapes)}",
-                expected="one size",
-                fix="give files of one size, or one file at a time",
-            )
+            found, fix = f"pictures of the sizes {sorted(shapes)}", "give files of one size, or one file at a time"
+            raise UserError(", ".join(path.name for path in img), found=found, expected="one size", fix=fix)
         return np.concatenate([array for array, _ in loaded]), loaded[0][1]
 
     def _load(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
@@ -120,12 +112,8 @@ class PictureReader(FileReader):
         if self.frame == "best":
             return [int(np.argmax([vessel_contrast(source.grey(index)) for index in range(source.count)]))]
         if int(self.frame) >= source.count:
-            raise UserError(
-                name,
-                found=f"{source.count} frames",
-                expected=f"a frame {self.frame} (counted from 0)",
-                fix="choose a smaller number, or 'best'",
-            )
+            found, expected = f"{source.count} frames", f"a frame {self.frame} (counted from 0)"
+            raise UserError(name, found=found, expected=expected, fix="choose a smaller number, or 'best'")
         return [int(self.frame)]
 
     def _values(self, source: FrameSource, index: int, name: str) -> np.ndarray:

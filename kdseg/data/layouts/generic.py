@@ -54,11 +54,10 @@ def _table(path: Path) -> Found:
     except (OSError, ValueError, IndexError, csv.Error) as error:
         wrong = [type(error).__name__]
     if wrong:
+        expected = f"a CSV file with the columns {', '.join(COLUMNS)}; all but image may be left out"
+        fix = "write a line for each image, with its path as seen from the table"
         raise UserError(
-            path,
-            found=f"a table that cannot be used ({', '.join(map(str, wrong))})",
-            expected=f"a CSV file with the columns {', '.join(COLUMNS)}; all but image may be left out",
-            fix="write a line for each image, with its path as seen from the table",
+            path, found=f"a table that cannot be used ({', '.join(map(str, wrong))})", expected=expected, fix=fix
         )
     found = Found()
     for row in rows:

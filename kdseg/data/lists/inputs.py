@@ -29,9 +29,8 @@ def find_images(source: str | Path) -> list[str]:
     images = [str(path) for path in paths if file_kind(path) is not None]
     if not images:
         found = f"no image among {len(paths)} files"
-        raise UserError(
-            source, found=found, expected="DICOM, NIfTI or picture files", fix="name the folder that has them"
-        )
+        expected = "DICOM, NIfTI or picture files"
+        raise UserError(source, found=found, expected=expected, fix="name the folder that has them")
     return images
 
 

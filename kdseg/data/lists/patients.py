@@ -65,9 +65,8 @@ def _by_pattern(records: list[Record], source: Path, pattern: str) -> int:
         expression = re.compile(pattern)
     except re.error as error:
         fix = "write for example 'Image_([0-9]+)'"
-        raise UserError(
-            "patient pattern", found=f"{pattern!r} ({error})", expected="a regular expression", fix=fix
-        ) from error
+        found = f"{pattern!r} ({error})"
+        raise UserError("patient pattern", found=found, expected="a regular expression", fix=fix) from error
     paths = {id(record): os.path.relpath(record["image"], source).replace(os.sep, "/") for record in records}
     count = 0
     for record in records:

@@ -67,13 +67,7 @@ class VolumeReader(FileReader):
         **unknown: Any,
     ) -> None:
         super().__init__(unknown, SETTINGS)
-        self.wanted = {
-            "description": description,
-            "modality": modality,
-            "plane": plane,
-            "part": part,
-            "choose": choose,
-        }
+        self.wanted = {"description": description, "modality": modality, "plane": plane, "part": part, "choose": choose}
         check_uneven(uneven)
         self.uneven = uneven
 
@@ -81,31 +75,21 @@ class VolumeReader(FileReader):
         """The array ``(W, H, D)`` and its meta data."""
         is_nifti = img[0].name.lower().endswith(NIFTI_SUFFIXES)
         if is_nifti and len(img) > 1:
-            raise UserError(
-                img[0].name, found=f"{len(img)} NIfTI files for one image", expected="one", fix="give one file"
-            )
+            found = f"{len(img)} NIfTI files for one image"
+            raise UserError(img[0].name, found=found, expected="one", fix="give one file")
         array, affine, origin = (*read_nifti(img[0]), {}) if is_nifti else self._read_series(img)
         if array.ndim != 3:
-            raise UserError(
-                img[0].name,
-                found=f"{array.ndim} axes ({'×'.join(map(str, array.shape))})",
-                expected="a volume, of three axes",
-                fix="save one volume a file: time points and contrasts are cases of their own",
-            )
+            found = f"{array.ndim} axes ({'×'.join(map(str, array.shape))})"
+            fix = "save one volume a file: time points and contrasts are cases of their own"
+            raise UserError(img[0].name, found=found, expected="a volume, of three axes", fix=fix)
         if sum(size >= LEAST_SIDE for size in array.shape) < 2:
-            raise UserError(
-                img[0].name,
-                found=f"a volume of {'×'.join(map(str, array.shape))} voxels",
-                expected=f"slices of {LEAST_SIDE} or more pixels a side",
-                fix="export the image again, or leave it out",
-            )
+            found = f"a volume of {'×'.join(map(str, array.shape))} voxels"
+            expected = f"slices of {LEAST_SIDE} or more pixels a side"
+            raise UserError(img[0].name, found=found, expected=expected, fix="export the image again, or leave it out")
         if not np.isfinite(array).all():
-            raise UserError(
-                img[0].name,
-                found=f"values that are no numbers ({int((~np.isfinite(array)).sum())} voxels)",
-                expected="a number in every voxel",
-                fix="put a value of the background there, or leave the image out",
-            )
+            found = f"values that are no numbers ({int((~np.isfinite(array)).sum())} voxels)"
+            fix = "put a value of the background there, or leave the image out"
+            raise UserError(img[0].name, found=found, expected="a number in every voxel", fix=fix)
         return array, {
             MetaKeys.AFFINE.value: affine.copy(),
             MetaKeys.ORIGINAL_AFFINE.value: affine.copy(),

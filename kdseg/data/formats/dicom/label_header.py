@@ -61,12 +61,8 @@ def read_label_header(path: Path) -> DicomLabels:
     dataset = open_header(path, KEYWORDS)
     kind = str(dataset.get("Modality") or "not given")
     if kind not in LABEL_MODALITIES:
-        raise UserError(
-            path.name,
-            found=f"a DICOM file of modality {kind}",
-            expected="a segmentation (SEG) or contours (RTSTRUCT)",
-            fix="name the file that has the labels",
-        )
+        found, expected = f"a DICOM file of modality {kind}", "a segmentation (SEG) or contours (RTSTRUCT)"
+        raise UserError(path.name, found=found, expected=expected, fix="name the file that has the labels")
     with decoding(path.name, "a header that cannot be read", "a whole SEG or RTSTRUCT file"):
         if kind == "SEG":
             names = [str(item.get("SegmentLabel") or "") for item in dataset.get("SegmentSequence") or []]

@@ -41,13 +41,7 @@ IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstance
 DESCRIPTION = ("PatientID", "Modality", "SeriesDescription", "ImageType", "Rows", "Columns", "NumberOfFrames")
 PIXELS = ("PhotometricInterpretation", "SamplesPerPixel")
 FRAME_ELEMENTS = (*GEOMETRY, *(keyword for keywords in DISTINCTIONS.values() for keyword in keywords))
-FRAME_KEYWORDS = (
-    *IDENTITY,
-    *DESCRIPTION,
-    *PIXELS,
-    *GROUPS,
-    *FRAME_ELEMENTS,
-)
+FRAME_KEYWORDS = (*IDENTITY, *DESCRIPTION, *PIXELS, *GROUPS, *FRAME_ELEMENTS)
 # how far the lengths of the direction cosines and their scalar product may be off
 COSINE_TOLERANCE = 1e-2
 
@@ -112,12 +106,8 @@ def read_frames(path: Path, header: Dataset | None = None) -> list[Frame]:
     dataset = open_header(path, FRAME_KEYWORDS) if header is None else header
     with decoding(path.name, "a header that cannot be read", "numbers and sequences as the standard has them"):
         if "Rows" not in dataset:
-            raise UserError(
-                path.name,
-                found=f"a DICOM file without an image (modality {dataset.get('Modality') or 'not given'})",
-                expected="a picture",
-                fix="leave this file out",
-            )
+            found = f"a DICOM file without an image (modality {dataset.get('Modality') or 'not given'})"
+            raise UserError(path.name, found=found, expected="a picture", fix="leave this file out")
         count = int(dataset.get("NumberOfFrames") or 1)
         if count > 1:
             check_claims(dataset, path)
