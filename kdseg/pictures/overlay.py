@@ -26,21 +26,14 @@ COLOURS = {"found": (86, 180, 233), "missed": (240, 228, 66), "false": (213, 94,
 
 @dataclass(frozen=True)
 class OverlayRow:
-    """One case of the picture.
+    """One case of the picture."""
 
-    Args:
-        case: its name, printed on the input; never a patient's identifier.
-        image: grey values, ``HW``, any range.
-        truth: true pixels of the class, ``HW``, nonzero where it is.
-        predictions: predicted pixels, ``HW``, by the name of their column, such as ``"teacher"``.
-        score: what the Dice on the predictions is called; it is that of the pixels shown.
-    """
-
-    case: str
-    image: NDArray[np.generic]
-    truth: NDArray[np.generic]
+    case: str  # its name, printed on the input; never a patient's identifier
+    image: NDArray[np.generic]  # grey values, HW, any range
+    truth: NDArray[np.generic]  # true pixels of the class, HW, nonzero where it is
+    # predicted pixels, HW, by the name of their column, such as "teacher"
     predictions: Mapping[str, NDArray[np.generic]]
-    score: str = "Dice"
+    score: str = "Dice"  # what the Dice on the predictions is called; it is that of the pixels shown
 
 
 def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:

@@ -21,19 +21,13 @@ LOWER_IS_BETTER = ("hd95", "assd")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The content of a comparison's folder.
+    """The content of a comparison's folder."""
 
-    Args:
-        out: the folder.
-        settings: ``comparison.json``.
-        cells: ``cells.json``, one object for each trained network.
-        cases: ``cases.csv``: text columns fold, student, arm, seed, case, site, then the metrics as numbers; empty as
-            long as no test case has been measured.
-    """
-
-    out: Path
-    settings: Mapping[str, Any]
-    cells: Sequence[Mapping[str, Any]]
+    out: Path  # the folder
+    settings: Mapping[str, Any]  # comparison.json
+    cells: Sequence[Mapping[str, Any]]  # cells.json, one object for each trained network
+    # cases.csv: text columns fold, student, arm, seed, case, site, then the metrics as numbers; empty as long as
+    # no test case has been measured
     cases: pd.DataFrame
 
     @property

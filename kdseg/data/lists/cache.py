@@ -102,8 +102,9 @@ def _record_key(record: Mapping[str, Any]) -> bytes:
             path = Path(record[key])
             # one DICOM file stands for its series, which is in the same folder
             folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
-            files = sorted(folder.rglob("*")) if folder else [path]
-            parts += [f"{file.name} {_digest(file, *_state(file))}" for file in files if file.is_file()]
+            for file in (path for path in (sorted(folder.rglob("*")) if folder else [path]) if path.is_file()):
+                status = file.stat()
+                parts.append(f"{file.name} {_digest(file, status.st_mtime_ns, status.st_size)}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().encode()
 
 
@@ -111,8 +112,3 @@ def _record_key(record: Mapping[str, Any]) -> bytes:
 def _digest(path: Path, modified: int, size: int) -> str:
     """The content's hash, read once for each state that a file is in."""
     return content_hash(path)
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size

@@ -9,22 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdseg.data.open import content_hash
 from kdseg.errors import UserError, suggestion
 from kdseg.files import whole_file
 
-__all__ = [
-    "IGNORED_NAME",
-    "SECTIONS",
-    "content_hash",
-    "load_datalist",
-    "read_datalist",
-    "save_datalist",
-    "split_by_patient",
-]
+__all__ = ["IGNORED_NAME", "SECTIONS", "load_datalist", "read_datalist", "save_datalist", "split_by_patient"]
 
 SECTIONS = ("training", "validation", "test", "unlabelled")
 CROSS_VALIDATED = ("training", "validation")
+FILES = ("image", "label")
 # the name, among a list's labels, of the value that marks pixels to be left out of training and measuring
 IGNORED_NAME = "ignored"
 
@@ -65,12 +57,9 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
     records = [record if isinstance(record, dict) else {"image": record} for record in records]
     root = path.absolute().parent / content.get("root", ".")
     absolute = [
-        {key: os.path.normpath(root / value) if key in ("image", "label") else value for key, value in record.items()}
-        for record in records
+        record | {key: os.path.normpath(root / record[key]) for key in FILES if key in record} for record in records
     ]
-    missing = [
-        record[key] for record in absolute for key in ("image", "label") if not Path(record.get(key, root)).exists()
-    ]
+    missing = [record[key] for record in absolute for key in FILES if not Path(record.get(key, root)).exists()]
     if missing:
         found = f"{len(missing)} files of section '{section}' missing, the first is {missing[0]}"
         fix = "correct \"root\" in the list, or run 'kdseg prepare' again"

@@ -59,10 +59,13 @@ def labelled_subset(
         fix = f"choose at most {len(patients)}"
         raise UserError("labelled cases", found=str(cases), expected=f"1 to {len(patients)} patients", fix=fix)
     chosen = set(np.random.default_rng(seed).permutation(patients)[:cases].tolist())
-    labelled = [dict(record) for record, name in zip(records, names, strict=True) if str(name) in chosen]
-    others = [dict(record) for record, name in zip(records, names, strict=True) if str(name) not in chosen]
-    for record in others:
-        record.pop("label", None)
+    labelled: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for record, name in zip(records, names, strict=True):
+        if str(name) in chosen:
+            labelled.append(dict(record))
+        else:
+            others.append({key: value for key, value in record.items() if key != "label"})
     return labelled, others
 
 
