@@ -158,12 +158,9 @@ def _known(out: Path) -> dict[str, Any]:
         return {}
     content = json.loads(path.read_text(encoding="utf-8"))
     if content.get("format") != FORMAT or content.get("kdseg_version") != __version__:
-        raise UserError(
-            out,
-            found=f"a comparison of kdseg {content.get('kdseg_version')} (format {content.get('format')})",
-            expected=f"an empty folder, or a comparison of this version ({__version__}, format {FORMAT})",
-            fix="choose another --out, or delete that folder",
-        )
+        found = f"a comparison of kdseg {content.get('kdseg_version')} (format {content.get('format')})"
+        expected = f"an empty folder, or a comparison of this version ({__version__}, format {FORMAT})"
+        raise UserError(out, found=found, expected=expected, fix="choose another --out, or delete that folder")
     return content
 
 

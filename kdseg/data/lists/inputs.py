@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from kdseg.data.formats.dicom.choice import choose_series
@@ -12,8 +11,6 @@ from kdseg.data.open import NIFTI_SUFFIXES, file_kind, files_below
 from kdseg.errors import UserError
 
 __all__ = ["find_images", "find_volume_files"]
-
-logger = logging.getLogger(__name__)
 
 
 def find_images(source: str | Path) -> list[str]:
@@ -28,10 +25,8 @@ def find_images(source: str | Path) -> list[str]:
     paths = files_below(source)
     images = [str(path) for path in paths if file_kind(path) is not None]
     if not images:
-        found = f"no image among {len(paths)} files"
-        raise UserError(
-            source, found=found, expected="DICOM, NIfTI or picture files", fix="name the folder that has them"
-        )
+        found, expected = f"no image among {len(paths)} files", "DICOM, NIfTI or picture files"
+        raise UserError(source, found=found, expected=expected, fix="name the folder that has them")
     return images
 
 
@@ -63,9 +58,9 @@ def find_volume_files(
         volumes += [str(path) for path in files if path.name in unreadable]
         for study in studies:
             try:
-                where = f"study {study.study}"
-                wanted = {"modality": modality, "description": description, "plane": plane}
-                chosen = choose_series(study.series, where=where, choose="largest", **wanted)
+                chosen = choose_series(
+                    study.series, modality=modality, description=description, plane=plane, choose="largest"
+                )
                 volumes.append(_path(chosen))
             except UserError:
                 volumes += [study.series[0].file] if study.series else []
