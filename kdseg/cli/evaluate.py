@@ -11,7 +11,9 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trained", help="what kdseg distill or train wrote: its folder, or a bundle with weights")
+    text = "what kdseg distill or train wrote: its folder, a bundle with weights, or an export"
+    parser.add_argument("trained", help=text)
+    parser.add_argument("--runtime", help="of an export, the format that is used: onnx, openvino, onnx_int8, …")
     parser.add_argument("--datalist", required=True, help=DATALIST)
     parser.add_argument("--section", default="test", help="section of the data list (default test)")
     parser.add_argument("--fold", type=int, help="of the list, for --section validation")
@@ -23,13 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from kdseg.configuration import start
-    from kdseg.deploy import evaluate
-    from kdseg.task import open_trained
+    from kdseg.deploy import evaluate, open_folder
 
     start()
     device = check_device(arguments.device)
     of_list = arguments.datalist, arguments.section, arguments.fold
-    trained, mlflow = open_trained(arguments.trained), not arguments.no_mlflow
+    trained, mlflow = open_folder(arguments.trained, arguments.runtime), not arguments.no_mlflow
     summary, folder = evaluate(trained, *of_list, arguments.output_dir, device, mlflow=mlflow)
     if arguments.json:
         print(json.dumps(summary))

@@ -6,13 +6,16 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kdseg.data import find_images, find_volume_files
+from kdseg.data.mask_files import MaskFiles
 from kdseg.data.modality import check_modality
-from kdseg.deploy.student import Student
 from kdseg.errors import reason_of, user_error_in
-from kdseg.transforms import SaveMaskd
+from kdseg.runtime import RuntimeStudent
+
+if TYPE_CHECKING:
+    from kdseg.deploy.student import Student
 
 __all__ = ["Prediction", "predict_files"]
 
@@ -34,11 +37,13 @@ class Prediction:
     set_aside: list[str] = field(default_factory=list)
 
 
-def predict_files(student: Student, source: str | Path, output_dir: str | Path, overwrite: bool = False) -> Prediction:
+def predict_files(
+    student: Student | RuntimeStudent, source: str | Path, output_dir: str | Path, overwrite: bool = False
+) -> Prediction:
     """Write a mask for every image of a folder, in the form of its input.
 
     Args:
-        student: see :class:`Student`.
+        student: see :func:`kdseg.load`.
         source: a file, or a folder with all that is in it; of every DICOM study the series that the task wants.
         output_dir: where the masks go; the folders of ``source`` are mirrored in it.
         overwrite: replace files that are there already.
@@ -50,7 +55,7 @@ def predict_files(student: Student, source: str | Path, output_dir: str | Path, 
 
     entries, result = _inputs(student, source), Prediction(Path(output_dir))
     result.output_dir.mkdir(parents=True, exist_ok=True)
-    saver = SaveMaskd("pred", output_dir, source, labels=student.task.labels, overwrite=overwrite)
+    saver = MaskFiles(output_dir, source, labels=student.task.labels, overwrite=overwrite)
     # disable=None: a bar in a terminal only
     for entry in tqdm(entries, desc="segmenting", unit="file", disable=None):
         first = Path(entry[0] if isinstance(entry, list) else entry)
@@ -60,16 +65,14 @@ def predict_files(student: Student, source: str | Path, output_dir: str | Path, 
         try:
             if student.task.kind == "picture":
                 check_modality(first, student.task.modality, student.task.name)
-            item = student.prepare({"image": entry})
-            mask = student.masks(item, student.prepare)
-            path = saver.save(mask, item["image"].meta)
+            mask, meta = student.segment(entry)
+            path = saver.save(mask, meta)
         # whatever a case raises, in reading, transforms, network or writing, is its own affair
         except Exception as error:
             told = user_error_in(error)
             result.set_aside.append(str(told) if told else f"{first.name}: {reason_of(error)}")
             logger.debug("set aside", exc_info=error)
             continue
-        meta = item["image"].meta
         result.cases.append(
             {
                 "input": str(first),
@@ -84,7 +87,7 @@ def predict_files(student: Student, source: str | Path, output_dir: str | Path, 
     return result
 
 
-def _inputs(student: Student, source: str | Path) -> list[Any]:
+def _inputs(student: Student | RuntimeStudent, source: str | Path) -> list[Any]:
     if student.task.kind == "picture":
         return list(find_images(source))
     modality = student.task.modality[0] if len(student.task.modality) == 1 else None
@@ -93,7 +96,7 @@ def _inputs(student: Student, source: str | Path) -> list[Any]:
 
 def _is_own_mask(path: Path, output_dir: Path) -> bool:
     """Whether a file in the folder of the masks is one: it is not segmented again."""
-    return output_dir.resolve() in path.resolve().parents and SaveMaskd.is_marked(path)
+    return output_dir.resolve() in path.resolve().parents and MaskFiles.is_marked(path)
 
 
 def _volumes(mask: Any, meta: Any, labels: dict[str, str]) -> dict[str, float]:

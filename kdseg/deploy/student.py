@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms import Compose
@@ -25,7 +26,7 @@ from kdseg.task import (
 )
 from kdseg.transforms import class_numbers_of
 
-__all__ = ["Student", "load"]
+__all__ = ["Student"]
 
 
 class Student:
@@ -77,11 +78,16 @@ class Student:
             mask = student(array)
         """
         if isinstance(image, (str, Path)):
-            item = self.prepare({"image": str(self._checked(Path(image)))})
-            return as_mask(self.masks(item, self.prepare).numpy(), image, item["image"].meta)
+            mask, meta = self.segment(str(self._checked(Path(image))))
+            return as_mask(mask, image, meta)
         tensor = to_tensor(image, self.task)
         prepare = Compose(image_transforms(self.task))
         return as_mask(self.masks(prepare({"image": tensor}), prepare).numpy(), image, tensor.meta)
+
+    def segment(self, entry: str | Sequence[str]) -> tuple[np.ndarray, Mapping[str, Any]]:
+        """Class numbers ``FWH`` or ``1WHD`` of a file, a series' folder or its files, and its meta data."""
+        item = self.prepare({"image": entry})
+        return self.masks(item, self.prepare).numpy(), item["image"].meta
 
     def masks(self, item: Mapping[str, Any], prepare: Compose) -> Tensor:
         """Class numbers ``FWH`` of a picture's frames, or ``1WHD``, on the grid of the file.
@@ -110,8 +116,3 @@ class Student:
     def _checked(self, path: Path) -> Path:
         check_modality(path, self.task.modality, self.task.name)
         return path
-
-
-def load(folder: str | Path, device: str | torch.device | None = None, **changes: Any) -> Student:
-    """A trained network, ready for images: ``load("out/student", frame="all")``; see :class:`Student`."""
-    return Student(folder, device, changes)

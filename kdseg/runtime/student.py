@@ -61,10 +61,15 @@ class RuntimeStudent:
         """The mask of an image, of the same kind; see :meth:`kdseg.deploy.Student.__call__`."""
         if isinstance(image, (str, Path)):
             check_modality(Path(image), self.task.modality, self.task.name)
-            values, meta = self.read(str(image))
-        else:
-            values, meta = from_program(image, self.task)
+            mask, meta = self.segment(str(image))
+            return as_mask(mask, image, meta)
+        values, meta = from_program(image, self.task)
         return as_mask(self.masks(self.prepare(values, meta)), image, meta)
+
+    def segment(self, entry: str | Sequence[str]) -> tuple[np.ndarray, Mapping[str, Any]]:
+        """Class numbers ``FWH`` or ``1WHD`` of a file, a series' folder or its files, and its meta data."""
+        values, meta = self.read(entry)
+        return self.masks(self.prepare(values, meta)), meta
 
     def read(self, entry: str | Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
         """The image ``CWH[D]`` of a file, of a series' folder, or of a series' files, and its meta data."""

@@ -29,6 +29,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 FOR_MONAI = ("model.ts", "inference.json", "metadata.json")
+SCRIPTS = {".ts": "a TorchScript file", ".pt2": "a program of torch.export"}
 WEIGHTS = ("model.pt", "models/model.pt", "model.ts", "models/model.ts")
 
 
@@ -61,11 +62,13 @@ class TrainedFolder:
         Raises:
             UserError: when the network cannot be imported, or the weights do not fit it.
         """
-        if self.weights.suffix == ".ts":
+        if self.weights.suffix in SCRIPTS:
             try:
+                if self.weights.suffix == ".pt2":
+                    return torch.export.load(str(self.weights)).module()
                 return torch.jit.load(str(self.weights), map_location="cpu").eval()
             except (RuntimeError, ValueError) as error:
-                found, fix = "a TorchScript file that cannot be loaded", "export it again"
+                found, fix = f"{SCRIPTS[self.weights.suffix]} that cannot be loaded", "export it again"
                 raise UserError(self.weights, found=found, expected="a network", fix=fix) from error
         made = load_weights(network(self.task), self.weights).eval()
         return made.to(memory_format=memory_format(self.task))  # type: ignore[call-overload]
@@ -84,7 +87,7 @@ def open_trained(path: str | Path) -> TrainedFolder:
     folder = path if path.is_dir() else path.parent.parent if path.parent.name == "models" else path.parent
     task = read_task(folder)
     files = [path] if path.is_file() else [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    if not files or files[0].suffix not in (".pt", ".ts"):
+    if not files or files[0].suffix not in (".pt", *SCRIPTS):
         expected = "weights: " + " or ".join(WEIGHTS)
         fix = f"train it: kdseg train {folder}" if (folder / "configs").is_dir() else "train again in this folder"
         raise UserError(path, found="a task without weights", expected=expected, fix=fix)
