@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -76,6 +77,7 @@ class TestFANet(NetworkContract):
     constructor, multiple_of = FANet, 8
     taps: ClassVar = {"enc1", "enc2", "enc3", "enc4", "up3", "up2", "up1", "dec3", "dec2", "dec1"}
     activated: ClassVar = {"enc1", "enc2", "enc3", "enc4", "dec3", "dec2", "dec1"}
+    test_scripts = None
 
     def test_published_size(self) -> None:
         assert count_conv_parameters(FANet(1, 2)) == 38_249_668
@@ -119,6 +121,7 @@ class TestENet(NetworkContract):
     constructor, multiple_of = ENet, 8
     taps: ClassVar = {"enc2", "enc3", "enc4", "up3", "up2", "dec3", "dec2"}
     activated: ClassVar = {"enc2", "enc3", "enc4", "dec3", "dec2"}
+    test_scripts = None
 
     def test_published_size(self) -> None:
         assert round(count_parameters(ENet(2, 1, 2)), -3) == 349_000
@@ -135,6 +138,7 @@ class TestProjectedENet(NetworkContract):
     constructor, multiple_of = ProjectedENet, 8
     taps: ClassVar = {"enc2", "enc3", "enc4", "up3", "up2", "dec3", "dec2"}
     activated: ClassVar = TestENet.activated
+    test_scripts = None
 
     def test_published_size(self) -> None:
         assert count_parameters(ProjectedENet(2, 3, 2)) == 353_761
@@ -170,11 +174,6 @@ class TestFoldedUNet(NetworkContract):
         joined = [tap for tap in features if tap.startswith("up")]
         assert joined and all(features[tap].shape == features[tap.replace("up", "enc")].shape for tap in joined)
 
-    def test_scripts(self) -> None:
-        network, image = self.build().eval(), self.image()
-        with torch.no_grad():
-            torch.testing.assert_close(torch.jit.script(network)(image), network(image))
-
 
 class TestFoldedUNetByFour(TestFoldedUNet):
     settings: ClassVar = {"fold": 4, "base_channels": 4}
@@ -209,6 +208,21 @@ def test_the_ends_of_a_folded_network_fold_and_unfold() -> None:
     weight = last.weight.flatten(1).T[..., None, None]
     blocks = F.pixel_shuffle(F.conv2d(features, weight, last.bias.repeat_interleave(16)), 4)
     torch.testing.assert_close(last(features), blocks)
+
+
+def test_a_folded_network_goes_to_onnx_with_free_sizes(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs kdseg[onnx]")
+    runtime = pytest.importorskip("onnxruntime", reason="needs kdseg[onnx]")
+    torch.manual_seed(0)
+    network, path = FoldedUNet(fold=4, base_channels=4).eval(), tmp_path / "network.onnx"
+    free = {0: torch.export.Dim("batch"), 2: 16 * torch.export.Dim("height"), 3: 16 * torch.export.Dim("width")}
+    torch.onnx.export(network, (torch.randn(2, 1, 32, 48),), path, dynamo=True, dynamic_shapes=(free,), verbose=False)
+    session = runtime.InferenceSession(str(path))
+    for shape in ((1, 1, 64, 32), (3, 1, 48, 80)):
+        image = torch.randn(shape)
+        (logits,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(logits), network(image), rtol=1e-4, atol=1e-5)
 
 
 def test_a_fold_for_each_axis() -> None:
