@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-PATHS = ("datalist", "output_dir", "teacher", "cache_dir", "soft_labels")
+PATHS = ("datalist", "output_dir", "teacher", "cache_dir", "soft_labels", "alone")
 """Settings that are paths."""
 
 

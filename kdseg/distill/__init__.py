@@ -5,6 +5,7 @@ from kdseg.distill.distiller import Distiller
 from kdseg.distill.gradients import gradient_norms
 from kdseg.distill.losses_by_name import LOSSES, register_loss
 from kdseg.distill.methods import METHODS, needs_labels, register_method
+from kdseg.distill.mixing import Mixing
 from kdseg.distill.soft_labels import SOFT_LABELS, SoftLabels, soft_logits
 from kdseg.distill.taps import TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
@@ -18,6 +19,7 @@ __all__ = [
     "SOFT_LABELS",
     "Distiller",
     "Method",
+    "Mixing",
     "SoftLabels",
     "TapRecorder",
     "Teacher",

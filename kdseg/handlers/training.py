@@ -43,6 +43,7 @@ class Distillation:
         teacher_evaluator: measures the teacher on the validation cases.
         paraphraser_steps: length of the paraphrasers' warm-up, where the method has some.
         measure_teacher: measure it before the first step.
+        alone: score of the student alone on the same cases, for the teacher's lead.
     """
 
     distiller: Distiller
@@ -51,6 +52,7 @@ class Distillation:
     teacher_evaluator: Workflow
     paraphraser_steps: int = 1000
     measure_teacher: bool = True
+    alone: float | None = None
 
 
 class TrainingHandlers:
@@ -123,7 +125,7 @@ class TrainingHandlers:
             checkpoint,
             RecordWriter(record, records, student, evaluator),
             *([ParaphraserWarmup(folder, kd.paraphraser_steps, seed=record.settings.get("seed", 0))] if kd else []),
-            *([TeacherCheck(kd.teacher_evaluator)] if kd and kd.measure_teacher else []),
+            *([TeacherCheck(kd.teacher_evaluator, alone=kd.alone)] if kd and kd.measure_teacher else []),
             StopEarly(evaluator, patience),
         ]
 

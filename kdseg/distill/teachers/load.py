@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from kdseg.distill.precision import Precision, wants_bfloat16
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.bundle import read_bundle
 from kdseg.distill.teachers.calibration import Tempered
@@ -46,6 +47,7 @@ def load_teacher(
     preprocessing: Any = None,
     held_out: Sequence[Mapping[str, Any]] = (),
     device: torch.device | str = "cpu",
+    precision: Precision = "auto",
 ) -> Teacher:
     """A teacher from files, made to fit the student's input and classes.
 
@@ -62,10 +64,12 @@ def load_teacher(
         preprocessing: the student's transforms; the teacher's own intensity scaling is computed from theirs.
         held_out: validation and test records; a teacher that was trained on one of them is refused.
         device: where the teacher goes.
+        precision: of its taps: "float32", "bfloat16", or "auto": bfloat16 where the device has instructions for it.
 
     Raises:
         UserError: when there is no such file, when weights do not fit, when a scaling cannot be converted, when a
-            teacher has seen held-out cases, and for a wrong class map.
+            teacher has seen held-out cases, and for a wrong class map or
+            precision.
     """
     paths = _files(source)
     cross_fit = cross_fit_members(paths[0]) if len(paths) == 1 else []
@@ -89,6 +93,9 @@ def load_teacher(
     else:
         logger.info(f"teacher: the mean of {len(members)} networks")
         teacher = Teacher(ProbabilityMean(members, kind), class_map=mapped, only_logits="an ensemble")
+    teacher.bfloat16 = wants_bfloat16(precision, device)
+    if teacher.bfloat16:
+        logger.info("teacher: computes in bfloat16")
     return teacher.to(device)
 
 
