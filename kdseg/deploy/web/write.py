@@ -81,11 +81,11 @@ def _about(task: Task, history: Mapping[str, Any], parameters: int) -> dict[str,
     method = history.get("method", "none")
     role = str(history.get("role", "student")).replace("_", " ")
     return {
-        "Student": role if method == "none" else f"{role} ({method})",
-        "Network": f"{task.network['name']}, {parameters:,} parameters",
-        "Task": task.name,
-        "Classes": ", ".join(task.classes),
-        "Made with": f"kdseg {__version__}",
+        "Training": role if method == "none" else f"{role} ({method})",
+        "Network": task.network["name"],
+        "Parameters": f"{parameters:,}",
+        "Marks": ", ".join(task.classes),
+        "DICOM of": ", ".join(task.modality) or "any kind",
     }
 
 
@@ -96,8 +96,9 @@ def _rendered(template: str, about: Mapping[str, str], task: Task, policy: str, 
     return environment.from_string(template).render(
         policy=policy,
         task=task,
-        about=" · ".join([about["Student"], about["Network"]]),
+        about=f"{about['Training']} · {about['Network']}, {about['Parameters']} parameters",
         details=about,
+        made_with=f"kdseg {__version__}",
         runtime_version=RUNTIME.version,
         dicom_version=DICOM_PARSER.version,
         embedded=embedded,

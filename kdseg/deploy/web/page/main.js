@@ -62,7 +62,7 @@ async function show(index) {
   part("frame-number").textContent = `${index + 1} of ${source.count}`;
   const frame = { width: source.width, height: source.height, planes: await source.read(index) };
   if (current !== opened || opened.index !== index) return;
-  for (const [name, hidden] of [["drop", true], ["picture", false], ["controls", false]]) part(name).hidden = hidden;
+  for (const [name, hidden] of [["drop", true], ["student", true], ["picture", false], ["controls", false]]) part(name).hidden = hidden;
   drawImage(frame);
   const took = await mask(frame, opened, index);
   if (current !== opened || opened.index !== index) return;

@@ -38,8 +38,10 @@ function windowed(plane, [low, high]) {
 /** Mean 0 and standard deviation 1 over all planes together; a picture of one value becomes 0. */
 function normalised(planes) {
   const size = planes.length * planes[0].length;
-  const sum = (term) => planes.reduce((total, plane) => plane.reduce((part, value) => part + term(value), total), 0);
-  const mean = sum((value) => value) / size;
-  const deviation = Math.sqrt(sum((value) => (value - mean) ** 2) / size) || 1;
+  let [sum, squares] = [0, 0];
+  for (const plane of planes) for (let pixel = 0; pixel < plane.length; pixel++) sum += plane[pixel];
+  const mean = sum / size;
+  for (const plane of planes) for (let pixel = 0; pixel < plane.length; pixel++) squares += (plane[pixel] - mean) ** 2;
+  const deviation = Math.sqrt(squares / size) || 1;
   return planes.map((plane) => plane.map((value) => (value - mean) / deviation));
 }

@@ -39,11 +39,15 @@ function gathered(plane, width, columns, rows) {
 /** The most probable class of each pixel; of a sigmoid head 0 where no class has a probability of one half. */
 function decided(logits, head) {
   const [first, least] = head === "softmax" ? [0, -Infinity] : [1, 0];
-  return Uint8Array.from(logits[0], (_, pixel) => {
-    let [best, number] = [-Infinity, 0];
-    logits.forEach((plane, channel) => {
-      if (plane[pixel] > best && plane[pixel] >= least) [best, number] = [plane[pixel], channel + first];
-    });
-    return number;
+  const mask = new Uint8Array(logits[0].length);
+  const best = new Float32Array(mask.length).fill(-Infinity);
+  logits.forEach((plane, channel) => {
+    for (let pixel = 0; pixel < mask.length; pixel++) {
+      if (plane[pixel] > best[pixel] && plane[pixel] >= least) {
+        best[pixel] = plane[pixel];
+        mask[pixel] = channel + first;
+      }
+    }
   });
+  return mask;
 }
