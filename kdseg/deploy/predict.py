@@ -11,6 +11,7 @@ from typing import Any
 from kdseg.data import find_images, find_volume_files
 from kdseg.deploy.student import Student, check_modality
 from kdseg.errors import reason_of, user_error_in
+from kdseg.masks import is_marked
 from kdseg.transforms import SaveMaskd
 
 __all__ = ["Prediction", "predict_files"]
@@ -92,7 +93,7 @@ def _inputs(student: Student, source: str | Path) -> list[Any]:
 
 def _is_own_mask(path: Path, output_dir: Path) -> bool:
     """Whether a file in the folder of the masks is one: it is not segmented again."""
-    return output_dir.resolve() in path.resolve().parents and SaveMaskd.is_marked(path)
+    return output_dir.resolve() in path.resolve().parents and is_marked(path)
 
 
 def _volumes(mask: Any, meta: Any, labels: dict[str, str]) -> dict[str, float]:
