@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,14 @@ from monai.transforms import Compose
 from torch import Tensor
 
 from kdseg.configuration import quiet
-from kdseg.data.open import file_kind
+from kdseg.data.open import content_hash, file_kind
 from kdseg.deploy.kinds import from_mask, to_tensor
+from kdseg.deploy.registered import local_folder
 from kdseg.errors import UserError
+from kdseg.masks import Maker
 from kdseg.task import (
+    Task,
+    TrainedFolder,
     image_transforms,
     inferer,
     open_trained,
@@ -25,23 +32,29 @@ from kdseg.task import (
 )
 from kdseg.transforms import class_numbers_of
 
-__all__ = ["Student", "load"]
+__all__ = ["Student", "WrongModalityError", "check_modality", "load"]
 
 # what may be said anew for each file
 READING = ("frame", "series", "uneven")
+
+
+class WrongModalityError(UserError):
+    """The image is of another modality than those that the network was trained for."""
 
 
 class Student:
     """What ``kdseg train`` and ``kdseg distill`` leave in their folder, ready for use.
 
     Args:
-        folder: of the training, or a bundle with weights in ``models/``, or the file of weights.
+        folder: of the training, or a bundle with weights in ``models/``, or the file of weights, or
+            ``models:/name/version`` of MLflow's registry.
         device: "cpu", "cuda", …; None: CUDA where it is.
         changes: where and how to read: "frame", "series", "uneven", see :class:`kdseg.Task`; all else is as trained.
 
     Attributes:
         task: what the network is fed and what comes out.
         history: how it was trained.
+        maker: how its masks are signed: task, method, and a hash of the weights and of the task, reading included.
 
     Raises:
         UserError: when there is no trained network, or its weights do not fit it; for another change.
@@ -55,13 +68,19 @@ class Student:
             if name not in READING:
                 found, fix = "a change of what the network was trained with", "train another one with it"
                 raise UserError(name, found=found, expected=f"{', '.join(READING)}, or none", fix=fix)
-        trained = open_trained(folder)
-        self.task = trained.task.changed(changes or {})
+        with local_folder(folder) as place:
+            self._open(open_trained(place), changes or {}, device)
+
+    def _open(self, trained: TrainedFolder, changes: Mapping[str, Any], device: str | torch.device | None) -> None:
+        self.task = trained.task.changed(changes)
         self.history = trained.history
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = trained.network().to(self.device)
         self.prepare = prediction_transforms(self.task)
         self._inferer = inferer(self.task)
+        self.maker = Maker(
+            self.task.name, str(self.history.get("method") or ""), _fingerprint(trained.weights, self.task)
+        )
 
     def __call__(self, image: Any) -> Any:
         """The mask of an image: class numbers, 0 is the background.
@@ -96,7 +115,11 @@ class Student:
             item: a prepared case.
             prepare: what it went through.
         """
-        image = item["image"]
+        return self.timed_masks(item, prepare)[0]
+
+    def timed_masks(self, item: Mapping[str, Any], prepare: Compose) -> tuple[Tensor, float]:
+        """:meth:`masks`, and the seconds in which the network was at work."""
+        image, seconds = item["image"], 0.0
         self._check_channels(image)
         # frames of a cine are channels, each an image of its own
         frames = (
@@ -107,11 +130,13 @@ class Student:
         for frame in frames:
             plain = frame.as_tensor() if isinstance(frame, MetaTensor) else frame
             batch = plain[None].to(self.device)
+            started = time.perf_counter()
             with torch.inference_mode():
                 logits = self._inferer(batch, self.network)
+            seconds += time.perf_counter() - started
             done = finish({"image": frame, "pred": logits[0].float().cpu().clone()})
             found.append(class_numbers_of(torch.as_tensor(done["pred"]), done.get("probability")))
-        return torch.cat(found)
+        return torch.cat(found), seconds
 
     def _check_channels(self, image: Tensor) -> None:
         dimensions = 2 if self.task.kind == "picture" else 3
@@ -145,8 +170,16 @@ def check_modality(path: Path, wanted: Sequence[str], task: str) -> None:
                 return
             other = other or modality
     if other:
-        fix = "give the student of that kind of image, or another file"
-        raise UserError(path.name, found=f"modality {other}", expected=f"{' or '.join(wanted)} for {task}", fix=fix)
+        expected = f"{' or '.join(wanted)} for {task}"
+        fix = "give the student of that kind of image, or another file; --force takes it all the same"
+        raise WrongModalityError(path.name, found=f"modality {other}", expected=expected, fix=fix)
+
+
+def _fingerprint(weights: Path, task: Task) -> str:
+    """Sixteen digits that stand for weights and task."""
+    content = {name: value for name, value in task.as_json().items() if name not in ("kdseg_version", "description")}
+    words = content_hash(weights) + json.dumps(content, sort_keys=True)
+    return hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
 def _modality(path: Path) -> str:

@@ -32,9 +32,11 @@ class OutputNames:
             raise UserError("output_postfix", found="''", expected="a word such as 'mask'", fix="leave it out")
         self.folder = Path(folder)
         self.word = word
-        self._taken: dict[Path, Path] = {}
+        self._taken: dict[Path, str] = {}
 
-    def path(self, source: Path, suffix: str, root: str | Path | None = None, word: str | None = None) -> Path:
+    def path(
+        self, source: Path, suffix: str, root: str | Path | None = None, word: str | None = None, key: str | None = None
+    ) -> Path:
         """The path of an input's file; the same for the same input every time.
 
         Args:
@@ -42,6 +44,7 @@ class OutputNames:
             suffix: of the file, such as ".png".
             root: whose folders are mirrored.
             word: in place of the usual one.
+            key: what the input is known by; its absolute path otherwise.
         """
         source, folder = source.absolute(), self.folder
         # of its folder, not of itself: the root may be the one file that is segmented, and then nothing is mirrored
@@ -49,6 +52,7 @@ class OutputNames:
             folder = folder / source.parent.relative_to(Path(root).absolute())
         name = f"{file_stem(source)}_{word or self.word}"
         path = folder / f"{name}{suffix}"
-        if self._taken.setdefault(path, source) != source:
-            path = folder / f"{name}_{hashlib.sha256(str(source).encode()).hexdigest()[:8]}{suffix}"
+        key = key or str(source)
+        if self._taken.setdefault(path, key) != key:
+            path = folder / f"{name}_{hashlib.sha256(key.encode()).hexdigest()[:8]}{suffix}"
         return path

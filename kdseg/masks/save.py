@@ -74,6 +74,7 @@ def save_mask(
     dicom: Sequence[str] = ("nifti",),
     root: str | Path | None = None,
     overwrite: bool = False,
+    key: str | None = None,
 ) -> tuple[list[Path], list[str]]:
     """Write a mask; the paths of its files, and remarks on what is not as one would wish.
 
@@ -83,12 +84,13 @@ def save_mask(
         dicom: formats of the masks of DICOM images.
         root: whose folders are mirrored.
         overwrite: replace files that are there already.
+        key: what the input is known by, see :meth:`OutputNames.path`.
 
     Raises:
         UserError: when there is a file in its place, or it cannot be written.
     """
     wanted = formats_of(mask, dicom)
-    paths = [names.path(mask.source, form.suffix, root, form.word) for form in wanted]
+    paths = [names.path(mask.source, form.suffix, root, form.word, key) for form in wanted]
     for path in paths:
         if path.exists() and not overwrite:
             fix = "name another folder, or replace it with --overwrite"
