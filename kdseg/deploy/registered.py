@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +44,8 @@ def _download(address: str, folder: Path) -> None:
     if parts is None:
         expected = "models:/name/version, models:/name/latest or models:/name@alias"
         raise UserError("student", found=f"'{address}'", expected=expected, fix="see the page of the model in MLflow")
-    client, name = MlflowClient(), parts["name"]
+    # named, because MLflow remembers an address that this process has used before
+    client, name = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI")), parts["name"]
     try:
         if parts["alias"]:
             version = client.get_model_version_by_alias(name, parts["alias"])

@@ -101,7 +101,7 @@ def code_of(name: str) -> StructureCode:
         >>> code_of("left_kidney").kind, code_of("left_kidney").side
         (('64033007', 'SCT', 'Kidney'), ('7771000', 'SCT', 'Left'))
         >>> code_of("thing of mine").kind
-        ('THINGOFM_33F0DEC', '99KDSEG', 'thing of mine (no standard code)')
+        ('THINGOFM_E73C951', '99KDSEG', 'thing of mine (no standard code)')
     """
     plain = plain_name(name)
     if plain in _NAMES:
