@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from kdseg.data.formats.dicom.choice import choose_series
@@ -31,7 +32,11 @@ def find_images(source: str | Path) -> list[str]:
 
 
 def find_volume_files(
-    source: str | Path, modality: str | None = None, description: str | None = None, plane: str | None = None
+    source: str | Path,
+    modality: str | None = None,
+    description: str | None = None,
+    plane: str | None = None,
+    every: bool = False,
 ) -> list[str | list[str]]:
     """Paths for ``VolumeReader``: every NIfTI file below a folder, and of every DICOM study its largest series.
 
@@ -42,6 +47,7 @@ def find_volume_files(
     Args:
         source: a folder, or the one file that is named.
         modality, description, plane: which series of a study are meant, as in :func:`kdseg.data.choose_series`.
+        every: all of these series that are even volumes, each as its files, in place of the largest.
 
     Raises:
         UserError: when there is no such place, or no volume in it.
@@ -58,9 +64,11 @@ def find_volume_files(
         volumes += [str(path) for path in files if path.name in unreadable]
         for study in studies:
             try:
-                chosen = choose_series(
-                    study.series, modality=modality, description=description, plane=plane, choose="largest"
-                )
+                wanted = {"modality": modality, "description": description, "plane": plane}
+                if every and (fitting := [one for one in study.series if _is_wanted(one, wanted)]):
+                    volumes += [[str(path) for path in one.files] for one in fitting]
+                    continue
+                chosen = choose_series(study.series, choose="largest", **wanted)  # type: ignore[arg-type]
                 volumes.append(_path(chosen))
             except UserError:
                 volumes += [study.series[0].file] if study.series else []
@@ -68,6 +76,15 @@ def find_volume_files(
         fix = "name the folder that has them"
         raise UserError(source, found="no volume", expected="NIfTI files or DICOM series", fix=fix)
     return volumes
+
+
+def _is_wanted(volume: DicomSeries, wanted: Mapping[str, str | None]) -> bool:
+    """Whether a series is an even volume, and as it is wanted."""
+    try:
+        choose_series([volume], choose="only", **wanted)  # type: ignore[arg-type]
+    except UserError:
+        return False
+    return volume.refusal is None
 
 
 def _path(volume: DicomSeries) -> str | list[str]:
