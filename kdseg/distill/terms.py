@@ -32,6 +32,7 @@ class Term:
         schedule: how the weight changes over the training.
         share: the weight is found such that the term's gradient is this share of the supervised loss's, by
             :class:`kdseg.handlers.TermWeights`; None: ``weight`` it is.
+        optional: the method makes sense without it: it is left out, and told, where a network lacks its taps.
     """
 
     loss: str
@@ -41,6 +42,7 @@ class Term:
     settings: Mapping[str, Any] = field(default_factory=dict)
     schedule: Schedule = CONSTANT
     share: float | None = None
+    optional: bool = False
 
 
 _LEVEL = re.compile(r"(\D+)(\d+)(:pre)?")
