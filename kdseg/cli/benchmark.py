@@ -11,7 +11,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
     step = kinds.add_parser("step", help="the training step of a method against its student's and teacher's alone")
-    step.add_argument("--method", default="all", help="name of a method, or all (the default)")
+    step.add_argument("--method", default="all", help="name of a method, 'kd from soft labels', or all (the default)")
     relations = kinds.add_parser("relations", help="relational terms against their form with all pairs of positions")
     fan_out = kinds.add_parser("fan-out", help="several students with one teacher, against each by itself")
     latency = kinds.add_parser("latency", help="milliseconds of a picture: teacher and students in every runtime")

@@ -8,14 +8,18 @@ from pathlib import Path
 from kdseg.data.open import file_kind
 from kdseg.errors import UserError
 
-__all__ = ["check_modality"]
+__all__ = ["WrongModalityError", "check_modality"]
+
+
+class WrongModalityError(UserError):
+    """The image is of another modality than those that a network was trained for."""
 
 
 def check_modality(path: Path, wanted: Sequence[str], task: str) -> None:
     """Refuse a DICOM file, or a folder of such files, of other modalities than the task's.
 
     Raises:
-        UserError: where headers name others only.
+        WrongModalityError: where headers name others only.
     """
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     other = ""
@@ -26,8 +30,9 @@ def check_modality(path: Path, wanted: Sequence[str], task: str) -> None:
                 return
             other = other or modality
     if other:
-        fix = "give the student of that kind of image, or another file"
-        raise UserError(path.name, found=f"modality {other}", expected=f"{' or '.join(wanted)} for {task}", fix=fix)
+        expected = f"{' or '.join(wanted)} for {task}"
+        fix = "give the student of that kind of image, or another file; --force takes it all the same"
+        raise WrongModalityError(path.name, found=f"modality {other}", expected=expected, fix=fix)
 
 
 def _modality(path: Path) -> str:

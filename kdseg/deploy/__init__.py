@@ -11,6 +11,8 @@ _EXPORTS = {
     "Student": "student",
     "evaluate": "evaluation",
     "evaluation_data": "evaluation",
+    "forwards": "latency",
+    "interleaved_milliseconds": "latency",
     "load": "loading",
     "milliseconds_per_image": "latency",
     "open_folder": "model_network",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +15,7 @@ import numpy as np
 
 from kdseg.data.modality import check_modality
 from kdseg.errors import UserError
+from kdseg.masks import Maker
 from kdseg.runtime.decision import class_numbers
 from kdseg.runtime.exports import Export
 from kdseg.runtime.grids import Undo, on_network_grid
@@ -22,7 +27,7 @@ from kdseg.task.folder_files import read_history
 from kdseg.task.steps import reading
 from kdseg.task.task import Task
 
-__all__ = ["PreparedImage", "RuntimeStudent", "check_image", "open_student", "reading_changes"]
+__all__ = ["PreparedImage", "RuntimeStudent", "check_image", "fingerprint", "open_student", "reading_changes"]
 
 # what may be said anew for each file
 READING = ("frame", "series", "uneven")
@@ -50,12 +55,20 @@ class RuntimeStudent:
         task: what the network is fed and what comes out.
         model: from ``BCH[WD]`` to logits ``BKH[WD]``.
         history: how it was trained.
+        student: what its masks are known by again, see :func:`fingerprint`.
     """
 
+    device = "cpu"
+
     def __init__(
-        self, task: Task, model: Callable[[np.ndarray], np.ndarray], history: Mapping[str, Any] | None = None
+        self,
+        task: Task,
+        model: Callable[[np.ndarray], np.ndarray],
+        history: Mapping[str, Any] | None = None,
+        student: str = "",
     ) -> None:
         self.task, self.model, self.history = task, model, dict(history or {})
+        self.maker = Maker(task.name, str(self.history.get("method") or ""), student)
 
     def __call__(self, image: Any) -> Any:
         """The mask of an image, of the same kind; see :meth:`kdseg.deploy.Student.__call__`."""
@@ -66,10 +79,24 @@ class RuntimeStudent:
         values, meta = from_program(image, self.task)
         return as_mask(self.masks(self.prepare(values, meta)), image, meta)
 
+    def of_any_modality(self) -> RuntimeStudent:
+        """The same student for DICOM images of other modalities than its task's as well."""
+        other = copy.copy(self)
+        other.task = self.task.changed({"modality": []})
+        return other
+
     def segment(self, entry: str | Sequence[str]) -> tuple[np.ndarray, Mapping[str, Any]]:
         """Class numbers ``FWH`` or ``1WHD`` of a file, a series' folder or its files, and its meta data."""
-        values, meta = self.read(entry)
-        return self.masks(self.prepare(values, meta)), meta
+        return self.timed_masks(self.prepared(self.read(entry)))[:2]
+
+    def prepared(self, image: tuple[np.ndarray, Mapping[str, Any]]) -> PreparedImage:
+        """An image as :meth:`read` gives it, as the network is fed it."""
+        return self.prepare(*image)
+
+    def timed_masks(self, image: PreparedImage) -> tuple[np.ndarray, Mapping[str, Any], float]:
+        """Class numbers of a prepared image, its meta data, and the seconds in which the network was at work."""
+        seconds: list[float] = []
+        return self.masks(image, seconds), image.meta, sum(seconds)
 
     def read(self, entry: str | Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
         """The image ``CWH[D]`` of a file, of a series' folder, or of a series' files, and its meta data."""
@@ -99,16 +126,25 @@ class RuntimeStudent:
             image = np.concatenate([image[..., place] for place in shifted])
         return PreparedImage(image, meta, back)
 
-    def masks(self, prepared: PreparedImage) -> np.ndarray:
-        """Class numbers ``FWH`` of a picture's frames, or ``1WHD``, on the grid of the file."""
+    def masks(self, prepared: PreparedImage, seconds: list[float] | None = None) -> np.ndarray:
+        """Class numbers ``FWH`` of a picture's frames, or ``1WHD``, on the grid of the file.
+
+        Args:
+            prepared: the image.
+            seconds: takes the time of the network for each frame.
+        """
         image = prepared.values
         check_image(self.task, image)
         # frames of a cine are channels, each an image of its own
         whole = self.task.kind == "volume" or self.task.colour
-        frames = [image] if whole else [image[place : place + 1] for place in range(len(image))]
-        return np.concatenate(
-            [class_numbers(self.task, logits_of(self.task, frame, self.model), prepared.back) for frame in frames]
-        )
+        found = []
+        for frame in [image] if whole else [image[place : place + 1] for place in range(len(image))]:
+            started = time.perf_counter()
+            logits = logits_of(self.task, frame, self.model)
+            if seconds is not None:
+                seconds.append(time.perf_counter() - started)
+            found.append(class_numbers(self.task, logits, prepared.back))
+        return np.concatenate(found)
 
 
 def open_student(export: Export, name: str, changes: Mapping[str, Any] | None = None) -> RuntimeStudent:
@@ -123,7 +159,15 @@ def open_student(export: Export, name: str, changes: Mapping[str, Any] | None = 
         UserError: for a file that is missing or altered, and for another change.
     """
     task = export.task.changed(reading_changes(changes))
-    return RuntimeStudent(task, open_session(name, export.model(name)), read_history(export.path))
+    file = export.model(name)
+    made_of = fingerprint(export.formats[name]["files"][0]["sha256"], task)
+    return RuntimeStudent(task, open_session(name, file), read_history(export.path), made_of)
+
+
+def fingerprint(weights: str, task: Task) -> str:
+    """Sixteen digits that stand for the hash of a network's weights and for its task."""
+    content = {name: value for name, value in task.as_json().items() if name not in ("kdseg_version", "description")}
+    return hashlib.sha256((weights + json.dumps(content, sort_keys=True)).encode()).hexdigest()[:16]
 
 
 def reading_changes(changes: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ _EXPORTS = {
     "ContrastLimitedHistogramEqualisation": "histogram",
     "ContrastLimitedHistogramEqualisationd": "histogram",
     "LoadLabeld": "load_label",
+    "LoadSoftLabeld": "load_soft_labels",
     "N4BiasFieldCorrectiond": "bias_field",
     "NeighbourSlicesd": "slices",
     "RandSliced": "slices",

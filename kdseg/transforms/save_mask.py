@@ -13,7 +13,8 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import MetaKeys, convert_data_type
 
-from kdseg.data.mask_files import MaskFiles
+from kdseg.masks import OutputNames, mask_of, save_mask
+from kdseg.masks.save import formats_of
 
 __all__ = ["SaveMaskd"]
 
@@ -56,8 +57,12 @@ class SaveMaskd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.names = OutputNames(Path(output_dir), output_postfix)
+        self.data_root_dir = Path(data_root_dir) if str(data_root_dir) else None
         self.image_key = image_key
-        self.files = MaskFiles(output_dir, data_root_dir, output_postfix, labels, overwrite)
+        self.labels = dict(labels or {"0": "background", "1": "foreground"})
+        self.overwrite = overwrite
+        self.written: set[Path] = set()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
@@ -70,6 +75,11 @@ class SaveMaskd(MapTransform):
 
     def save(self, mask: torch.Tensor | np.ndarray, meta: Mapping[str, Any]) -> Path:
         """Write one mask ``(C, W, H[, D])`` for the image whose meta data these are; the path it went to."""
-        return self.files.save(convert_data_type(mask, np.ndarray)[0], meta)
-
-    is_marked = staticmethod(MaskFiles.is_marked)
+        made = mask_of(convert_data_type(mask, np.ndarray)[0], meta, self.labels)
+        (form,) = formats_of(made)
+        path = self.names.path(made.source, form.suffix, self.data_root_dir)
+        # what this object wrote before may be written again
+        overwrite = self.overwrite or path in self.written
+        save_mask(made, self.names, root=self.data_root_dir, overwrite=overwrite)
+        self.written.add(path)
+        return path

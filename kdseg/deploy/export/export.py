@@ -56,6 +56,8 @@ def export(
     int8: bool = False,
     output: str = "logits",
     dice_limit: float = DICE_LIMIT,
+    single_file: bool = False,
+    runtime_packages: Sequence[str | Path] = (),
 ) -> Exported:
     """Write a student in formats that other programs run.
 
@@ -71,6 +73,8 @@ def export(
         int8: the int8 forms of these as well, calibrated on training cases.
         output: "logits", "probabilities" or "classes"; kdseg itself takes logits.
         dice_limit: see :data:`DICE_LIMIT`.
+        single_file: the web page as one file that opens from the disk.
+        runtime_packages: files of the npm packages of the web page; npm fetches those that are not given.
 
     Raises:
         UserError: for a format that is unknown or cannot be written here, a folder with something in it, and when
@@ -84,6 +88,9 @@ def export(
     if int8 and output != "logits":
         fix = "leave --output out, or export without --int8"
         raise UserError("--int8", found=f"--output {output}", expected="logits, whose Dice can be measured", fix=fix)
+    if (single_file or runtime_packages) and "web" not in formats:
+        found, fix = f"--to {','.join(to)}", "add web to --to"
+        raise UserError("--single-file, --runtime-package", found=found, expected="a web page", fix=fix)
     network = with_output(trained.task, trained.network().float(), output)
     section = measured_section(datalist)
     if not load_datalist(datalist, section):
@@ -92,6 +99,7 @@ def export(
     task = listed(trained.task, datalist)
     with whole_folder(out) as folder, tempfile.TemporaryDirectory() as work:
         job = Job(trained, network, output, _size(trained, datalist, section), folder, Path(work))
+        job.single_file, job.runtime_packages = single_file, runtime_packages
         if int8:
             job.calibration = calibration_images(task, datalist)
         written = {name: one.write(job) for name, one in formats.items()}

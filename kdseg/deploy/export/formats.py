@@ -70,6 +70,7 @@ FORMATS: Mapping[str, ExportFormat] = {
     "torchscript": ExportFormat("torch_models:write_torchscript", "for LibTorch and `torch.jit.load`"),
     "exported": ExportFormat("torch_models:write_exported", "for `torch.export.load` and `torch.compile`"),
     "bundle": ExportFormat("monai_bundle:write_bundle", "for programs of MONAI: a bundle without kdseg"),
+    "web": ExportFormat("web_page:write_page", "a page that segments in the reader's own browser", _ONNX),
     "onnx_int8": ExportFormat("onnx_model:write_onnx_int8", "8 bits, for ONNX Runtime", _ONNX),
     "openvino_int8": ExportFormat(
         "openvino_model:write_openvino_int8",

@@ -44,6 +44,7 @@ class Job:
         folder: where the files go; it is not yet in its place.
         work: for files that are needed on the way.
         calibration: images ``1CH[WD]`` of training cases, for int8.
+        single_file, runtime_packages: of the web page, see :func:`kdseg.deploy.web.write_web`.
     """
 
     trained: TrainedFolder
@@ -53,6 +54,8 @@ class Job:
     folder: Path
     work: Path
     calibration: Sequence[np.ndarray] = ()
+    single_file: bool = False
+    runtime_packages: Sequence[str | Path] = ()
 
     @property
     def task(self) -> Task:

@@ -12,6 +12,9 @@ from kdseg.task import Task
 
 __all__ = ["RUNTIME_REQUIREMENTS", "write_words"]
 
+# of a web page, which has some thirty files
+MOST_NAMES = 4
+
 RUNTIME_REQUIREMENTS = (
     "numpy>=2.0",
     "jsonschema>=4.0",
@@ -67,6 +70,10 @@ WITHOUT = {
     "bundle": """    python -m monai.bundle run --config_file bundle/configs/inference.json --bundle_root bundle \\
         --dataset_dir STUDY --output_dir masks/
 """,
+    "web": """    python -m http.server --directory web
+
+or any other file server; a `page.html` opens from the disk as it is.
+""",
 }
 AS_FED = """
 `image` is float32 of the shape in `export.json`, prepared as `task.json` says (docs/tasks.md of kdseg): the first
@@ -80,7 +87,8 @@ def write_words(folder: Path, task: Task, content: Mapping[str, Any], formats: M
     kept = content["formats"]
     rows = ["| format | files | what |", "|---|---|---|"]
     for name, entry in kept.items():
-        files = ", ".join(f"`{one['name']}`" for one in entry["files"])
+        files = ", ".join(f"`{one['name']}`" for one in entry["files"][:MOST_NAMES])
+        files += f" and {len(entry['files']) - MOST_NAMES} more" * (len(entry["files"]) > MOST_NAMES)
         rows.append(f"| {name} | {files} | {entry['what']} |")
     measured = [f"- {name}: {_told(entry)}" for name, entry in kept.items() if "parity" in entry]
     parity = ("\nAgainst the network in torch, on real cases:\n\n" + "\n".join(measured) + "\n") if measured else ""
