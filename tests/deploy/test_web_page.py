@@ -16,11 +16,11 @@ from PIL import Image
 
 import kdseg
 from kdseg.cli.main import main
+from kdseg.masks import is_marked
 from kdseg.phantom import make_field, make_phantom
 from kdseg.phantom.angiogram import Angiogram, acquire
 from kdseg.phantom.dicom import ENCODINGS, write_dicom
 from kdseg.phantom.vessels import coronary_tree
-from kdseg.transforms import SaveMaskd
 from tests.data import make_files
 from tests.deploy.web_pages import Reader, agree, chromium, npm_packages, served, write_student
 from tests.exports import SHALLOW, student_and_list
@@ -100,7 +100,7 @@ def test_a_picture(reader: Reader, folder: Path) -> None:
     assert reader.saved.suggested_filename == "7_mask.png"
     # known as a mask of ours, which kdseg predict leaves out
     reader.saved.save_as(folder / "7_mask.png")
-    assert SaveMaskd.is_marked(folder / "7_mask.png")
+    assert is_marked(folder / "7_mask.png")
 
 
 def test_what_the_page_tells(reader: Reader, folder: Path) -> None:
