@@ -35,7 +35,7 @@ _JSON = {"true": "True", "false": "False", "null": "None"}
 # where things are, how they are recorded and on what they run: with another of these it is the same training, though
 # other workers draw other augmentation
 _ASIDE = {"imports", "initialize", "run", "finalize", "bundle_root", "datalist", "dataset_dir", "output_dir", "device"}
-_ASIDE |= {"num_workers", "cache_dir", "resume", "mlflow", "record", "handlers", "configuration"}
+_ASIDE |= {"num_workers", "cache_dir", "resume", "mlflow", "record", "handlers", "configuration", "alone"}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -30,8 +30,10 @@ class Shallow(nn.Module):
         self.pool = (nn.MaxPool2d if flat else nn.MaxPool3d)(2)
         self.up = (nn.ConvTranspose2d if flat else nn.ConvTranspose3d)(4, 4, 2, stride=2)
         self.head = convolution(8, out_channels, 1)
-        # one class everywhere would prove nothing
-        nn.init.normal_(self.head.weight, std=2.0)
+        # for and against in turn: one class everywhere would prove nothing
+        nn.init.uniform_(self.head.weight, 1.0, 3.0)
+        with torch.no_grad():
+            self.head.weight[:, 1::2] *= -1
         nn.init.zeros_(self.head.bias)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,10 @@ from kdseg.losses import AdversarialLoss, SegmentationLoss
 from kdseg.losses.adversarial import critic
 from kdseg.networks import ThinUNet, UNet
 
-__all__ = ["benchmark_step"]
+__all__ = ["SOFT_LABELS_ROW", "benchmark_step"]
+
+SOFT_LABELS_ROW = "kd from soft labels"
+"""The step whose teacher was asked before the training; see :class:`kdseg.distill.SoftLabels`."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ def benchmark_step(
     all of them. Times are CPU time of one thread, the shortest of the repeats: what else the machine does only adds.
 
     Args:
-        methods: names of :data:`~kdseg.distill.METHODS`; all of them by default.
+        methods: names of :data:`~kdseg.distill.METHODS`; all of them, and "kd from soft labels", by default.
         size: spatial size of the crops.
         batch: crops in a batch; 3 or more, since some terms relate the images of a batch to one another.
         teacher_channels: base width of the teacher, a UNet; the student is a ThinUNet.
@@ -46,18 +49,19 @@ def benchmark_step(
 
     Returns:
         One dictionary a method: ``method``; ``student_ms``, the student's forward, supervised loss, backward and
-        optimiser step, alone; ``teacher_ms``, the teacher's forward; ``discriminator_ms``, the discriminator's own step
-        and the passage of the student's output through it, forth and back, 0 where there is none; ``step_ms``, the
-        whole step; ``ratio`` = (step − discriminator) / (student + teacher).
+        optimiser step, alone; ``teacher_ms``, the teacher's forward, 0 where it was asked before; ``discriminator_ms``,
+        the discriminator's own step and the passage of the student's output through it, forth and back, 0 where there
+        is none; ``step_ms``, the whole step; ``ratio`` = (step − discriminator) / (student + teacher).
 
     Raises:
         UserError: for an unknown method.
     """
-    chosen = list(METHODS) if methods is None else list(methods)
+    known = [*METHODS, SOFT_LABELS_ROW]
+    chosen = known if methods is None else list(methods)
     for name in chosen:
-        if name not in METHODS:
-            fix = suggestion(name, METHODS)
-            raise UserError("method", found=repr(name), expected=f"one of {', '.join(METHODS)}", fix=fix)
+        if name not in known:
+            fix = suggestion(name, known)
+            raise UserError("method", found=repr(name), expected=f"one of {', '.join(known)}", fix=fix)
     with one_thread():
         return [_row(name, size, batch, teacher_channels, repeats) for name in chosen]
 
@@ -96,9 +100,13 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
         network.to(memory_format=layout)  # type: ignore[call-overload]
     teacher = Teacher(wide)
     alone = copy.deepcopy(student)
-    distiller = Distiller(student, teacher, method, head="sigmoid", probe_shape=(1, 1, *size))
+    stored = method == SOFT_LABELS_ROW
+    name = "kd" if stored else method
+    distiller = Distiller(student, teacher, name, head="sigmoid", probe_shape=(1, 1, *size), soft_labels=stored)
     image = torch.randn(batch, 1, *size)
     data = {"image": image, "label": disc(size).float().expand(batch, 1, *size)}
+    if stored:
+        data["soft_labels"] = teacher(image).sigmoid()
     trainer = new_trainer(distiller, [data])
     adam = torch.optim.Adam([{"params": distiller.discriminator_parameters()}], lr=3e-5, betas=(0.9, 0.99))
     discriminator = DiscriminatorStep(distiller, adam)
@@ -106,7 +114,7 @@ def _arms(method: str, size: Sequence[int], batch: int, teacher_channels: int) -
     passages = [_passage(name, term, distiller, data) for name, term in distiller.adversaries()]
     return {
         "student": lambda: _student_step(alone, optimizer, loss, data),
-        "teacher": lambda: teacher(image),
+        "teacher": lambda: None if stored else teacher(image),
         "step": lambda: trainer._iteration(trainer, data),
         "critic": lambda: discriminator(trainer) if passages else None,
         "passage": lambda: [passage() for passage in passages],

@@ -76,7 +76,7 @@ def collect_cells(cells: Sequence[Cell], out: Path) -> list[dict[str, Any]]:
         row = {"fold": cell.fold, "student": cell.student, "arm": cell.arm, "seed": cell.seed}
         row |= {"folder": cell.folder.relative_to(out).as_posix(), "state": "finished" if done else "failed"}
         row |= {"reason": failed.get("reason", "")}
-        row |= {key: done.get(key) for key in ("seconds", "steps", "best_epoch", "validation")}
+        row |= {key: done.get(key) for key in ("seconds", "steps", "best_epoch", "validation", "last_quarter_gain")}
         row |= {key: costs.get(key) for key in ("params", "macs", "ms_per_image")}
         rows.append({**row, "standing": cell.standing})
     write_json(out / "cells.json", rows)

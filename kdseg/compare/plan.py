@@ -14,7 +14,8 @@ from kdseg._version import __version__
 from kdseg.compare.request import ALONE, TEACHER, Arm, CompareRequest
 from kdseg.configuration import compose_bundle
 from kdseg.data.open import content_hash
-from kdseg.distill import build_method
+from kdseg.distill import build_method, soft_label_folder
+from kdseg.distill.teachers.cross_fit import CROSS_FIT_FILE, cross_fit_members
 from kdseg.errors import UserError, suggestion
 from kdseg.handlers import fingerprint
 from kdseg.task import Task
@@ -39,35 +40,20 @@ OF_THE_ARM = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One training.
+    """One training."""
 
-    Args:
-        bundle: folder of the bundle.
-        fold: name of the fold, "all" where there are none.
-        student: name of the student; empty for the teacher.
-        arm: see :class:`~kdseg.compare.request.Arm`; "teacher" for the teacher.
-        seed: of weights, batches and augmentation.
-        folder: where its files go.
-        layers: configuration files.
-        settings: changes to them.
-        key: fingerprint of all that makes its result.
-        stream: cells of the same stream are trained on the same batches.
-        standing: of the method.
-        given: a teacher that was trained before: it is only measured.
-    """
-
-    bundle: Path
-    fold: str
-    student: str
-    arm: str
-    seed: int
-    folder: Path
-    layers: tuple[str, ...]
-    settings: Mapping[str, Any]
-    key: str
-    stream: str
-    standing: str = ""
-    given: bool = False
+    bundle: Path  # folder of the bundle
+    fold: str  # name of the fold, "all" where there are none
+    student: str  # name of the student; empty for the teacher
+    arm: str  # name of the arm; "teacher" for the teacher
+    seed: int  # of weights, batches and augmentation
+    folder: Path  # where its files go
+    layers: tuple[str, ...]  # configuration files
+    settings: Mapping[str, Any]  # changes to them
+    key: str  # fingerprint of all that makes its result
+    stream: str  # cells of the same stream are trained on the same batches
+    standing: str = ""  # of the method
+    given: bool = False  # a teacher that was trained before: it is only measured
 
     @property
     def label(self) -> str:
@@ -180,6 +166,10 @@ def _teacher(
 
 def _weights(path: Path) -> list[Path]:
     """The file itself, or what is in a bundle's folder."""
+    members = [folder / "model.pt" for folder, _ in cross_fit_members(path)] if path.is_dir() else []
+    if members:
+        # maps come later, and the temperatures are in the record
+        return [path / CROSS_FIT_FILE, *members]
     return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
 
 
@@ -197,6 +187,7 @@ def _cell(
     configs = [content_hash(file) for file in files]
     # what is named by a path counts by its content; devices differ in rounding only
     plain = {key: value for key, value in settings.items() if key not in ("datalist", "teacher", "device")}
+    soft = plain["soft_labels"] = bool(plain.get("soft_labels") or _is_cross_fit(settings))
     stream = {key: value for key, value in request.settings_of(arm.name).items() if _first(key) not in OF_THE_ARM}
     return Cell(
         bundle=request.bundle,
@@ -216,9 +207,13 @@ def _cell(
             # default weights change from one state of the code to the next
             method="" if arm.method is None else repr(build_method(arm.method, settings.get("method_args"))),
         ),
-        stream=fingerprint(settings=stream, unlabelled=arm.unlabelled),
+        stream=fingerprint(settings=stream, unlabelled=arm.unlabelled, soft_labels=soft),
         standing="" if arm.method is None else build_method(arm.method).standing,
     )
+
+
+def _is_cross_fit(settings: Mapping[str, Any]) -> bool:
+    return bool("method" in settings and soft_label_folder(settings["teacher"]))
 
 
 def _cases(datalist: Path) -> dict[str, Any]:

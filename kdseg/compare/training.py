@@ -20,6 +20,7 @@ from kdseg.engines import FanOut, Training
 from kdseg.errors import UserError, reason_of
 from kdseg.files import whole_file
 from kdseg.handlers.provenance import without_private_parts
+from kdseg.task import read_history
 
 __all__ = ["check_unchanged", "fail", "share_parts", "train_group", "write_json"]
 
@@ -129,6 +130,7 @@ def _finish(cell: Cell, arm: Training, workflow: ConfigWorkflow) -> None:
         "steps": arm.trainer.state.iteration,
         "best_epoch": int(evaluator.state.best_metric_epoch),
         "validation": round(float(evaluator.state.best_metric), 6),
+        "last_quarter_gain": read_history(cell.folder)["improvement"]["last_quarter_gain"],
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(cell.folder / "done.json", content)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 
 from kdseg.distill.build import Balance, build_method
 from kdseg.distill.checked_terms import make_loss
+from kdseg.distill.soft_labels import soft_logits
 from kdseg.distill.taps import BEFORE, IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
+from kdseg.distill.teachers.cross_fit import CrossFitTeacher
 from kdseg.distill.terms import Method, expand_taps
 from kdseg.errors import UserError
 from kdseg.losses import AdversarialLoss, DistillationLoss
@@ -19,6 +23,8 @@ from kdseg.losses.base import Head
 from kdseg.networks.paraphraser import Paraphraser
 
 __all__ = ["Distiller"]
+
+logger = logging.getLogger(__name__)
 
 
 class Distiller(nn.Module):
@@ -37,10 +43,12 @@ class Distiller(nn.Module):
         student_taps: tap name → module path for the student, where it is not known or to be changed.
         balance: "gradient" or "paper", see :func:`~kdseg.distill.build_method`. Weights start as the paper's;
             :class:`kdseg.handlers.TermWeights` finds those that are a share of the supervised gradient.
+        soft_labels: the batches bring the teacher's maps along (:class:`~kdseg.distill.SoftLabels`), so that the
+            teacher itself is not asked; there are logits only then.
 
     Raises:
-        UserError: for unknown methods, terms, settings or taps, when the two networks disagree on the classes, and when
-            the probe does not pass through a network.
+        UserError: for unknown methods, terms, settings or taps (optional terms are left out instead), when the two
+            networks disagree on the classes, and when the probe does not pass through a network.
 
     Example:
         >>> from kdseg.networks import UNet
@@ -64,15 +72,24 @@ class Distiller(nn.Module):
         probe_shape: Sequence[int] = (1, 1, 64, 64),
         student_taps: Mapping[str, str] | None = None,
         balance: Balance = "gradient",
+        soft_labels: bool = False,
     ) -> None:
         super().__init__()
         self.method: Method = build_method(method, method_args, balance)
         teacher = teacher if isinstance(teacher, Teacher) else Teacher(teacher)
         # around nn.Module's bookkeeping on purpose, see the class's docstring
         object.__setattr__(self, "teacher", teacher)
-        teacher.require(tap for term in self.method.terms.values() for tap in (term.teacher_taps or term.taps))
+        self.head: Head = head
+        self.soft_labels = soft_labels
+        if isinstance(teacher, CrossFitTeacher) and not soft_labels:
+            fix = "set soft_labels to a folder for them"
+            raise UserError("teacher", found="a cross-fit", expected="soft labels of it", fix=fix)
+        if soft_labels:
+            teacher.only_logits = teacher.only_logits or "soft labels that were made before"
         has_s = [*tap_paths(student, student_taps), LOGITS, IMAGE]
-        has_t = [*tap_paths(teacher.network, teacher.named_taps), LOGITS, IMAGE]
+        has_t = [*([] if teacher.only_logits else tap_paths(teacher.network, teacher.named_taps)), LOGITS, IMAGE]
+        self.method = _possible(self.method, has_s, has_t)
+        teacher.require(tap for term in self.method.terms.values() for tap in (term.teacher_taps or term.taps))
         self.routes = {name: expand_taps(term, has_s, has_t) for name, term in self.method.terms.items()}
         teacher.record(tap for _, taps in self.routes.values() for tap in taps)
         self.recorder = TapRecorder(student, (tap for taps, _ in self.routes.values() for tap in taps), student_taps)
@@ -157,6 +174,27 @@ class Distiller(nn.Module):
                     self.pending[name] = ([x.detach() for x in inputs_s], inputs_t, label)
         return logits, values
 
+    def taught(self, image: Tensor, soft_labels: Tensor | None = None) -> Mapping[str, Tensor]:
+        """What the teacher says of a batch: its taps, or its soft labels where they were made before.
+
+        Args:
+            image: ``BCH[WD]``.
+            soft_labels: the batch's maps ``B?H[WD]``, see :func:`~kdseg.distill.soft_logits`.
+
+        Raises:
+            UserError: when soft labels are due and the batch has none.
+        """
+        if not self.soft_labels:
+            return self.teacher.taps(image)
+        if soft_labels is None:
+            fix = "set soft_labels in the configuration, not at the distiller alone"
+            raise UserError("batch", found="no soft labels", expected="the teacher's maps beside the images", fix=fix)
+        if soft_labels.shape[2:] != image.shape[2:]:
+            found = f"soft labels of {tuple(soft_labels.shape[2:])} for images of {tuple(image.shape[2:])}"
+            fix = 'write "keys": "@spatial_keys" in train#augmentation'
+            raise UserError("batch", found=found, expected="the same size", fix=fix)
+        return {LOGITS: soft_logits(soft_labels, self.head), IMAGE: image}
+
     def total(self, values: Mapping[str, Tensor]) -> Tensor | float:
         """The weighted sum of the terms."""
         return sum((self.weights[name] * value for name, value in values.items()), 0.0)
@@ -179,6 +217,19 @@ class Distiller(nn.Module):
         for name, term in self.terms.items():
             assert isinstance(term, DistillationLoss)
             yield name, term
+
+
+def _possible(method: Method, student: Sequence[str], teacher: Sequence[str]) -> Method:
+    """The method without its optional terms whose taps a network lacks."""
+    lacking = [
+        name
+        for name, term in method.terms.items()
+        if term.optional
+        and not (set(term.taps) <= set(student) and set(term.teacher_taps or term.taps) <= set(teacher))
+    ]
+    if lacking:
+        logger.warning(f"left out for want of features: {', '.join(lacking)}; the method goes on without")
+    return replace(method, terms={name: term for name, term in method.terms.items() if name not in lacking})
 
 
 def _full(tensor: Tensor) -> Tensor:

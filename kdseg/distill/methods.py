@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kdseg.distill.checked_terms import read_term
@@ -44,7 +45,12 @@ _TINYUNET = {
 }
 
 _OWN = {
-    "recommended": Method({**_SOFT_LABELS, **_TINYUNET}, "kd and tinyunet together", "default"),
+    "recommended": Method(
+        # where there are no features, as of an ensemble, it is soft labels alone
+        {**_SOFT_LABELS, **{name: replace(term, optional=True) for name, term in _TINYUNET.items()}},
+        "kd and tinyunet together",
+        "default",
+    ),
     "kd": Method(_SOFT_LABELS, "arXiv 1503.02531, arXiv 2303.16296", "default"),
     "lightvessel": Method(
         {

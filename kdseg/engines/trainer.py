@@ -12,7 +12,7 @@ from monai.engines.utils import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 
-from kdseg.distill import Distiller
+from kdseg.distill import SOFT_LABELS, Distiller, Mixing
 from kdseg.errors import UserError
 
 __all__ = ["TERMS", "DistillationTrainer", "loss_terms"]
@@ -32,6 +32,7 @@ class DistillationTrainer(SupervisedTrainer):
     Args:
         network: the :class:`~kdseg.distill.Distiller`, plain or wrapped (DDP, compile); trained as ``student`` inside.
         distiller: the plain distiller when ``network`` is a wrapper.
+        mixing: adds mixed images, which learn from the teacher alone.
         kwargs: as of MONAI's SupervisedTrainer: device, max_epochs, train_data_loader, optimizer, loss_function, …
 
     Raises:
@@ -39,7 +40,14 @@ class DistillationTrainer(SupervisedTrainer):
             batch-relational term needs.
     """
 
-    def __init__(self, *, distiller: Distiller | None = None, decollate: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        distiller: Distiller | None = None,
+        mixing: Mixing | None = None,
+        decollate: bool = False,
+        **kwargs: Any,
+    ) -> None:
         # a list of decollated losses and feature maps serves nobody in training
         super().__init__(decollate=decollate, **kwargs)
         inner = distiller if distiller is not None else self.network
@@ -51,6 +59,10 @@ class DistillationTrainer(SupervisedTrainer):
                 fix="give the distiller as network, or the plain one as distiller when it is wrapped",
             )
         self.distiller = inner
+        self.mixing = mixing
+        if mixing is not None and mixing.share and inner.soft_labels:
+            fix = "set mixing to 0, or soft_labels to null for a teacher that is asked in every step"
+            raise UserError("mixing", found="soft labels", expected="a teacher that sees the mixtures", fix=fix)
 
     @property
     def active_scaler(self) -> torch.amp.GradScaler | None:
@@ -69,12 +81,16 @@ class DistillationTrainer(SupervisedTrainer):
         image, label = self.prepare_batch(batchdata, self.state.device, self.non_blocking, **self.to_kwargs)[:2]
         # metadata ends here: MetaTensor slows every operation and breaks compiled regions
         image, label = _plain(image), _plain(label)
+        if self.mixing is not None:
+            image, label = self.mixing(image, label, self.state.iteration)
+        soft = batchdata.get(SOFT_LABELS)
+        soft = None if soft is None else _plain(soft).to(image.device, non_blocking=self.non_blocking)
         output: dict[str, Any] = {Keys.IMAGE: image, Keys.LABEL: label}
         self.state.output = output
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            teacher_taps = self.distiller.teacher.taps(image)
+            teacher_taps = self.distiller.taught(image, soft)
             logits, values = self.inferer(image, self.network, teacher_taps, label)
             output[Keys.PRED] = logits
             supervised = self.loss_function(logits, label).mean()

@@ -11,10 +11,11 @@ from kdseg.handlers.paraphraser_warmup import ParaphraserWarmup
 from kdseg.handlers.progress import Progress
 from kdseg.handlers.reproducible import ReproducibleEpochs
 from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
-from kdseg.handlers.teacher_check import TeacherCheck
+from kdseg.handlers.teacher_check import TeacherCheck, validation_alone
 from kdseg.handlers.tracking import Tracking
 from kdseg.handlers.training import Distillation, EvaluationHandlers, TrainingHandlers
 from kdseg.handlers.training_record import RecordWriter, TrainingRecord
+from kdseg.handlers.weight_average import WeightAverage
 
 __all__ = [
     "BestModel",
@@ -39,6 +40,8 @@ __all__ = [
     "TrainingCheckpoint",
     "TrainingHandlers",
     "TrainingRecord",
+    "WeightAverage",
     "fingerprint",
     "log_summary",
+    "validation_alone",
 ]

@@ -13,7 +13,7 @@ from monai.utils import is_scalar
 from kdseg.engines import is_main_process
 from kdseg.files import whole_file
 
-__all__ = ["History"]
+__all__ = ["History", "validations"]
 
 COLUMNS = ("epoch", "step", "name", "value")
 
@@ -66,6 +66,11 @@ class History:
             writer = csv.DictWriter(file, fieldnames=COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)
+
+
+def validations(path: Path, metric: str) -> list[float]:
+    """The values of a validation metric in a ``history.csv``, in their order; none where there is no such file."""
+    return [float(row["value"]) for row in _read(path) if row["name"] == f"validation/{metric}"]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from kdseg.handlers.steps import DiscriminatorStep, GradientClipping, TermWatch
 from kdseg.handlers.teacher_check import TeacherCheck
 from kdseg.handlers.tracking import Tracking
 from kdseg.handlers.training_record import RecordWriter, TrainingRecord
+from kdseg.handlers.weight_average import WeightAverage
 from kdseg.metrics.pooled import POOLED
 
 __all__ = ["Distillation", "EvaluationHandlers", "TrainingHandlers"]
@@ -42,6 +43,7 @@ class Distillation:
         teacher_evaluator: measures the teacher on the validation cases.
         paraphraser_steps: length of the paraphrasers' warm-up, where the method has some.
         measure_teacher: measure it before the first step.
+        alone: score of the student alone on the same cases, for the teacher's lead.
     """
 
     distiller: Distiller
@@ -50,6 +52,7 @@ class Distillation:
     teacher_evaluator: Workflow
     paraphraser_steps: int = 1000
     measure_teacher: bool = True
+    alone: float | None = None
 
 
 class TrainingHandlers:
@@ -57,11 +60,12 @@ class TrainingHandlers:
 
     Args:
         record: where the training's files go, and what it is.
-        student: the network that is saved.
+        student: the network that is trained.
+        averaged: the running mean of its weights, which is what is validated and saved.
         records: the cases that are trained on.
         evaluator: the validating engine.
         val_interval: epochs between two validations.
-        lr_scheduler: stepped at the end of each epoch.
+        lr_scheduler: stepped after every step.
         objects: what a stopped training needs to go on, see :class:`TrainingCheckpoint`.
         gradient_limit: see :class:`GradientClipping`.
         patience: see :class:`StopEarly`.
@@ -75,6 +79,7 @@ class TrainingHandlers:
         self,
         record: TrainingRecord,
         student: nn.Module,
+        averaged: WeightAverage,
         records: Sequence[Mapping[str, Any]],
         evaluator: Evaluator,
         val_interval: int,
@@ -108,7 +113,8 @@ class TrainingHandlers:
             TermWatch(),
             GradientClipping(gradient_limit),
             *([DiscriminatorStep(kd.distiller, kd.discriminator_optimizer), kd.term_weights] if kd else []),
-            LrScheduleHandler(lr_scheduler, print_lr=False),
+            LrScheduleHandler(lr_scheduler, print_lr=False, epoch_level=False),
+            averaged,
             ValidationHandler(interval=val_interval, validator=evaluator),
             # these tell what the validation has found
             EpochLog(evaluator, every=val_interval),
@@ -119,7 +125,7 @@ class TrainingHandlers:
             checkpoint,
             RecordWriter(record, records, student, evaluator),
             *([ParaphraserWarmup(folder, kd.paraphraser_steps, seed=record.settings.get("seed", 0))] if kd else []),
-            *([TeacherCheck(kd.teacher_evaluator)] if kd and kd.measure_teacher else []),
+            *([TeacherCheck(kd.teacher_evaluator, alone=kd.alone)] if kd and kd.measure_teacher else []),
             StopEarly(evaluator, patience),
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +18,18 @@ from kdseg.data import content_hash
 from kdseg.distill.teachers.seen_cases import image_hashes
 from kdseg.engines import is_main_process
 from kdseg.handlers.checkpoints import fingerprint
+from kdseg.handlers.history import validations
 from kdseg.handlers.model_card import write_card
 from kdseg.handlers.provenance import data_list_facts, environment, without_private_parts
+from kdseg.metrics import improvement
 from kdseg.networks.weights import load_weights
 from kdseg.settings import training_settings
 from kdseg.task import HISTORY_FILE, Task, network, read_history, write_for_monai
 from kdseg.task.folder import FOR_MONAI, write_json
 
 __all__ = ["RecordWriter", "TrainingRecord"]
+
+logger = logging.getLogger(__name__)
 
 PACKAGES = ("kdseg", "torch", "monai", "pytorch-ignite")
 
@@ -127,11 +132,15 @@ class RecordWriter:
             "epochs": trainer.state.epoch,
             "steps": trainer.state.iteration,
             "validation": {**scores, "value": float(state.best_metric)},
+            "improvement": improvement(validations(folder / "history.csv", state.key_metric_name)),
             "finished_at": _now(),
         }
         if hasattr(trainer.state, "teacher_score"):
             history["teacher_validation"] = trainer.state.teacher_score
         write_json(history, folder / HISTORY_FILE)
+        if history["improvement"]["has_stopped"] is False:
+            gain = history["improvement"]["last_quarter_gain"]
+            logger.info(f"still improving when it ended: the last quarter of the validations gained {gain:.4f}")
         trained = load_weights(network(self.record.task), weights).eval()
         write_for_monai(folder, self.record.task, trained)
         write_card(folder, self.record.task, history, trained, self.record.datalist, self.record.settings.get("fold"))

@@ -14,7 +14,8 @@ class SegmentationLoss(nn.Module):
     """``dice_weight · Dice + cross_entropy_weight · cross-entropy``, blind to voxels with the label 255.
 
     The Dice part is MONAI's, on probabilities and labels that are zeroed where ignored: its own ``ignore_index``
-    (1.6.1) still lets ignored voxels into the sums when the sentinel is outside the classes.
+    (1.6.1) still lets ignored voxels into the sums when the sentinel is outside the classes. Both parts are means over
+    what is labelled, so that images without a label do not tip their balance.
 
     Args:
         head: "softmax" (label ``B1H[WD]`` of class numbers) or "sigmoid" (binary maps ``BKH[WD]``).
@@ -33,11 +34,14 @@ class SegmentationLoss(nn.Module):
         self.head: Head = head
         self.dice_weight = dice_weight
         self.cross_entropy_weight = cross_entropy_weight
-        self.dice = DiceLoss()
+        self.dice = DiceLoss(reduction="none")
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
         """The loss as a scalar for ``logits`` ``BKH[WD]``; zero where every voxel is ignored."""
         target, valid = one_hot_label(label, logits.shape[1], self.head)
         entropy = cross_entropy(logits, target, self.head)
-        dice = self.dice(probabilities(logits, self.head) * valid, target * valid)
+        dice = self.dice(probabilities(logits, self.head) * valid, target * valid).flatten(1).mean(1)
+        # an image of which nothing is known would count as one that is all right
+        labelled = valid.flatten(1).amax(1)
+        dice = (dice * labelled).sum() / labelled.sum().clamp_min(1.0)
         return self.dice_weight * dice + self.cross_entropy_weight * masked_mean(entropy, valid)

@@ -12,11 +12,11 @@ from kdseg.report.case_panels import COLOURS, OTHER_CLASS, case_panels
 from kdseg.report.charts import box_plot, curve_chart, few_labels_chart, forest_plot, frontier_plot
 from kdseg.report.details import case_table, runs_table, settings_table, standing_table
 from kdseg.report.few_labels import Parts, few_labels_table
-from kdseg.report.tables import result_tables
+from kdseg.report.tables import arms_of, result_tables
 from kdseg.report.verdict import HEADINGS, level_of, verdict_of
 from kdseg.report.words import counted, gain_with_interval, large, metric_name, number
 from kdseg.statistics.comparison import Comparison, is_lower_better
-from kdseg.statistics.results import case_values
+from kdseg.statistics.results import case_values, of_students
 
 __all__ = ["render_page"]
 
@@ -166,6 +166,15 @@ def _notices(comparison: Comparison, found: Mapping[str, Any]) -> Iterator[str]:
     waiting = sum(count for state, count in states.items() if state not in ("finished", "failed"))
     if waiting:
         yield f"{counted(waiting, 'training')} still to be done: this report is of a comparison that is not finished."
+    rising = [
+        {"alone": "the student alone"}.get(arm, arm)
+        for entry in of_students(comparison, found).values()
+        for arm, of_arm in arms_of(entry).items()
+        if of_arm["patience"]["has_stopped"] is False
+    ]
+    if rising:
+        names = ", ".join(dict.fromkeys(rising))
+        yield f"Still improving when the training ended: {names}. Longer trainings may change what is said here."
     if comparison.cases.empty:
         yield "The test cases have not been measured yet, so there are no results, only learning curves and costs."
 

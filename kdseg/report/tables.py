@@ -16,6 +16,7 @@ from kdseg.report.words import (
     number,
     p_value,
     share,
+    signed,
     then_gain,
 )
 
@@ -67,7 +68,8 @@ class Table:
 
 
 def result_tables(student: str, found: Mapping[str, Any], metric: str) -> list[Table]:
-    """The tables of one student: the main one, all metrics, gains in all metrics, sites and classes where there are.
+    """The tables of one student: the main one, all metrics, gains in all metrics, sites and classes where there are,
+    and whether the trainings were long enough.
 
     Args:
         student: its name.
@@ -75,6 +77,7 @@ def result_tables(student: str, found: Mapping[str, Any], metric: str) -> list[T
         metric: the key metric.
     """
     tables = [_headline(student, found, metric), _metrics(student, found), _gains(student, found)]
+    tables.append(_patience(student, found))
     for name, kind in {"sites": "site", "classes": "class"}.items():
         if found[name]:
             tables.append(_groups(student, found[name], name, kind, metric))
@@ -161,6 +164,24 @@ def _gains(student: str, found: Mapping[str, Any]) -> Table:
     headers = ["method", *(metric_name(name) for name in names)]
     title = f"Gain over the student alone in every metric: {student}"
     return Table("gains", title, headers, rows if names else [], notes)
+
+
+def _patience(student: str, found: Mapping[str, Any]) -> Table:
+    rows = []
+    for arm, entry in arms_of(found).items():
+        long = entry["patience"]
+        if long["last_quarter_gain"] is not None:
+            stopped = "has stopped improving" if long["has_stopped"] else "was still improving"
+            kind = "the spread between seeds" if long["threshold_from"] == "seeds" else "stated: one seed"
+            gain, least = long["last_quarter_gain"], long["threshold"]
+            rows.append([_label(arm), Cell(signed(gain), gain), Cell(number(least), least), Cell(kind), Cell(stopped)])
+    headers = ["network", "gain of the last quarter", "counts from", "which is", "the training"]
+    notes = [
+        "Mean of the last quarter of the validations less that of the quarter before it, over all runs. An arm that "
+        "was still improving was cut off: a longer training may change what is said of it. With a learning rate that "
+        "falls to zero every training comes to rest; whether a longer one reaches more is seen by training longer."
+    ]
+    return Table("patience", f"Was the training long enough: {student}", headers, rows, notes)
 
 
 def _known_metrics(found: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,11 @@ _EXPORTS = {
     "EXPORT_FILE": "exports",
     "Export": "exports",
     "RUNTIMES": "sessions",
+    "RuntimeStudent": "student",
     "Session": "sessions",
     "is_export": "exports",
     "open_session": "sessions",
+    "open_student": "student",
     "read_export": "exports",
 }
 

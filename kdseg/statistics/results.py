@@ -11,6 +11,7 @@ import pandas as pd
 
 from kdseg.statistics.comparison import Comparison, read_comparison
 from kdseg.statistics.gains import RUN, gain_over_alone, gains_over_alone, nothing_known
+from kdseg.statistics.patience import patience_of
 
 __all__ = ["case_values", "of_students", "results", "statistics_of"]
 
@@ -21,10 +22,11 @@ def results(out: str | Path) -> dict[str, Any]:
     """The content of ``results.json``; docs/report.md says what each number means.
 
     ``teacher`` and ``alone`` hold the mean of every metric by its name, ``metrics`` (mean, sd over runs, values left
-    out), ``runs``, ``cases`` and the costs. Each of ``methods`` holds the same and the comparison with the student
-    alone: ``gain``, ``ci_low``, ``ci_high``, ``p`` (corrected), ``gap_closed`` …, for the key metric; ``comparisons``
-    has them for all metrics. What cannot be said is None, and ``reasons`` says why. ``sites`` and ``classes`` break the
-    key metric down where there are several. With several students these are the first one's, and ``students`` has all.
+    out), ``runs``, ``cases``, ``patience`` and the costs. Each of ``methods`` holds the same and the comparison with
+    the student alone: ``gain``, ``ci_low``, ``ci_high``, ``p`` (corrected), ``gap_closed`` …, for the key metric;
+    ``comparisons`` has them for all metrics. What cannot be said is None, and ``reasons`` says why. ``sites`` and
+    ``classes`` break the key metric down where there are several. With several students these are the first one's, and
+    ``students`` has all.
 
     Args:
         out: the output folder of ``kdseg compare``.
@@ -113,6 +115,7 @@ def _arm(rows: pd.DataFrame, comparison: Comparison, arm: str, student: str) -> 
         "runs": int(rows.groupby(RUN).ngroups) if len(rows) else 0,
         "cases": int(rows["case"].nunique()),
         **{name: float(np.mean(values)) if values else None for name, values in costs.items()},
+        "patience": patience_of(cells),
         "standing": next((cell.get("standing") for cell in cells), None),
         "failed": len(comparison.cells_of(arm, student, state="failed")),
     }

@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImaged, MapLabelValued, SelectItemsd
+from monai.transforms import (
+    Compose,
+    EnsureChannelFirstd,
+    EnsureTyped,
+    LoadImaged,
+    MapLabelValued,
+    ScaleIntensityRanged,
+    SelectItemsd,
+)
 from monai.utils import instantiate
 
 from kdseg.data import MaskReader, PictureReader, VolumeReader, label_numbers, label_structures
 from kdseg.data.lists.classes import mask_settings
 from kdseg.data.lists.datalist import read_datalist
-from kdseg.task.steps import Step, grid_steps, intensity_steps, output_steps
+from kdseg.errors import UserError
+from kdseg.task.steps import Step, grid_steps, intensity_steps, output_steps, reading
 from kdseg.task.task import Task
-from kdseg.transforms import ClassChannelsd, LoadLabeld, NeighbourSlicesd, UnlabelledAsIgnoredd
+from kdseg.transforms import ClassChannelsd, LoadLabeld, LoadSoftLabeld, NeighbourSlicesd, UnlabelledAsIgnoredd
 
 __all__ = [
     "image_reader",
@@ -37,13 +46,7 @@ def image_reader(task: Task, choose: bool = False) -> Any:
         task: see :class:`Task`.
         choose: of a folder with several DICOM series take the one that the task wants; a data list names it already.
     """
-    if task.kind == "picture":
-        return PictureReader(frame=task.frame, colour=task.colour, level=task.level)
-    if not choose:
-        return VolumeReader(uneven=task.uneven)
-    modality = task.modality[0] if len(task.modality) == 1 else None
-    wanted = {"modality": modality, "description": task.series, "plane": task.plane}
-    return VolumeReader(choose="largest", uneven=task.uneven, **wanted)
+    return (PictureReader if task.kind == "picture" else VolumeReader)(**reading(task, choose))
 
 
 def prediction_transforms(task: Task) -> Compose:
@@ -63,7 +66,7 @@ def validation_transforms(task: Task, datalist: str | Path) -> Transforms:
 
 
 def training_transforms(
-    task: Task, datalist: str | Path, augmentation: Sequence[Any], unlabelled: bool = False
+    task: Task, datalist: str | Path, augmentation: Sequence[Any], unlabelled: bool = False, soft_labels: bool = False
 ) -> Transforms:
     """Image and label on the network's grid, then what is random, as tensors of one type for a batch.
 
@@ -72,8 +75,19 @@ def training_transforms(
         datalist: its labels say which value in the masks is which class.
         augmentation: random transforms of "image" and "label", crops or slices among them.
         unlabelled: images without a label get one that is ignored everywhere.
+        soft_labels: records bring a teacher's map along, which is augmented with the image.
+
+    Raises:
+        UserError: when one of ``augmentation`` moves image and label and leaves soft labels where they are.
     """
     ignored = [UnlabelledAsIgnoredd("label")] if unlabelled else []
+    taught = [*BOTH, "soft_labels"] if soft_labels else BOTH
+    for step in augmentation:
+        keys = set(getattr(step, "keys", ()))
+        if keys >= set(BOTH) and not keys >= set(taught):
+            fix = 'write "keys": "@spatial_keys" in train#augmentation, and a mode for each of three keys'
+            found = f"{type(step).__name__} of image and label alone"
+            raise UserError("train#augmentation", found=found, expected="soft_labels too", fix=fix)
     return [
         *_loaded(task, datalist, unlabelled),
         *_made(intensity_steps(task)),
@@ -81,12 +95,14 @@ def training_transforms(
         *ignored,
         # a label of bytes: volumes are kept in memory
         EnsureTyped(BOTH, track_meta=False, dtype=[torch.float32, torch.uint8]),
+        *([LoadSoftLabeld("soft_labels")] if soft_labels else []),
         *augmentation,
         # what was unlabelled is filled anew where padding brought other values into it
         *ignored,
-        EnsureTyped(BOTH, track_meta=False, dtype=torch.float32),
+        *([ScaleIntensityRanged("soft_labels", 0, 255, 0, 1, clip=True)] if soft_labels else []),
+        EnsureTyped(taught, track_meta=False, dtype=torch.float32),
         *_channels(task),
-        *([SelectItemsd(BOTH)] if unlabelled else []),
+        *([SelectItemsd(taught)] if unlabelled else []),
     ]
 
 

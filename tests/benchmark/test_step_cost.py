@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kdseg.benchmark import step_cost as room
-from kdseg.benchmark.step_cost import benchmark_step
+from kdseg.benchmark.step_cost import SOFT_LABELS_ROW, benchmark_step
 from kdseg.cli.main import main
 from kdseg.errors import UserError
 
@@ -26,6 +26,11 @@ def test_every_column_is_measured() -> None:
 def test_no_discriminator_costs_nothing() -> None:
     (row,) = benchmark_step(["kd"], **SMALL)
     assert row["discriminator_ms"] < 0.1
+
+
+def test_a_step_from_soft_labels_is_measured_against_the_student_alone() -> None:
+    (row,) = benchmark_step([SOFT_LABELS_ROW], **SMALL)
+    assert row["teacher_ms"] < 0.1 and row["ratio"] == pytest.approx(row["step_ms"] / row["student_ms"], rel=0.05)
 
 
 def test_an_unknown_method_gets_a_suggestion() -> None:

@@ -41,7 +41,7 @@ def test_every_method_trains(work: Path, method: str) -> None:
 def test_a_method_of_the_users_own(work: Path) -> None:
     own = {
         "soft": {"loss": "logits", "temperature": 2.0},
-        "similar": {"loss": "feature_similarity", "taps": ["enc2", "dec2"]},
+        "similar": {"loss": "feature_similarity", "taps": ["enc2", "up2"]},
     }
     workflow = CORONARY.distill(work, "own", method=own)
     assert set(workflow.parser.get_parsed_content("distiller").terms) == {"soft", "similar"}

@@ -14,6 +14,7 @@ import pytest
 import torch
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, verify_metadata, verify_net_in_out
+from monai.transforms import Compose
 from PIL import Image
 
 from kdseg.cli.main import main
@@ -22,6 +23,7 @@ from kdseg.data import load_datalist
 from kdseg.deploy import evaluate, load, predict_files
 from kdseg.errors import UserError, user_error_in
 from kdseg.task import open_trained, read_task
+from kdseg.transforms import LoadSoftLabeld
 from tests.bundles.processes import run_in_two_processes, run_without_kdseg
 from tests.bundles.tiny_bundles import BUNDLES, TinyBundle, for_monai
 from tests.tasks import TEACHER
@@ -313,12 +315,37 @@ def test_monais_exports(bundle: TinyBundle, work: Path, tmp_path: Path) -> None:
 
 
 def test_unlabelled_cases_join_the_training(bundle: TinyBundle, work: Path) -> None:
-    known = {"method": "kd", "labelled_cases": 1, "batch_size": 4}
+    known = {"method": "recommended", "labelled_cases": 1, "batch_size": 4}
     workflow = bundle.distill(work, "semi", "semi_supervised", **known)
     batch = next(iter(workflow.parser.get_parsed_content("train#dataloader")))
     assert (batch["label"] == 255).flatten(1).all(1).tolist() == [False, False, True, True]
     means = workflow.parser.get_parsed_content("train#trainer").state.term_means
-    assert np.isfinite(means["supervised"]) and means["logits"] > 0
+    assert np.isfinite(means["supervised"]) and means["overlap"] > 0
+
+
+def test_soft_labels_move_with_the_images(bundle: TinyBundle, work: Path) -> None:
+    known = bundle.settings(work, "soft", teacher=str(work / "teacher"), soft_labels=str(work / "maps"), batch_size=8)
+    known |= {**bundle.distillation, "method": "recommended", "labelled_cases": 1}
+    layers = ["train", "distill", "semi_supervised"]
+    workflow = run_bundle(bundle.folder, layers, known)
+    parser = workflow.parser
+    assert list(parser.get_parsed_content("distiller").terms) == ["logits", "overlap"]
+    records = parser.get_parsed_content("train#dataset#data")
+    assert all(Path(record["soft_labels"]).parent == work / "maps" for record in records)
+    # in place of each map the label of the case, so that in a batch both have to lie on one another
+    steps = parser.get_parsed_content("train#dataset").transform.flatten().transforms
+    prepare = Compose(steps[: [type(step) for step in steps].index(LoadSoftLabeld)])
+    for record in (record for record in records if "label" in record):
+        whole = torch.as_tensor(prepare({key: record[key] for key in ("image", "label")})["label"]) == 1
+        maps = np.load(record["soft_labels"])
+        np.save(record["soft_labels"], np.broadcast_to(255 * whole.numpy().astype(np.uint8), maps.shape))
+    batch = next(iter(parser.get_parsed_content("train#dataloader")))
+    assert set(batch) == {"image", "label", "soft_labels"} and batch["soft_labels"].dtype == torch.float32
+    label, soft = batch["label"][:4, :1] == 1, batch["soft_labels"][:4, :1]
+    assert soft.shape == label.shape and soft.min() >= 0 and soft.max() <= 1
+    assert ((soft > 0.5) != label).float().mean() < 0.03
+    if label.float().mean() > 0.01:
+        assert soft[label].mean() > 0.7 > 0.3 > soft[~label].mean()
 
 
 def test_two_processes_train_as_one(bundle: TinyBundle, work: Path) -> None:

@@ -49,8 +49,9 @@ def test_the_published_recipe() -> None:
     rates = {}
     for epoch in range(200):
         rates[epoch] = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        scheduler.step()
+        for _ in range(get("steps_per_epoch")):
+            optimizer.step()
+            scheduler.step()
     for epoch, base in ((0, 3e-3), (49, 3e-3), (50, 3e-4), (99, 3e-4), (100, 3e-5), (150, 3e-6), (199, 3e-6)):
         assert rates[epoch] == pytest.approx(base * (1 - epoch / 200) ** 0.9, rel=1e-6)
     # cross-entropy alone

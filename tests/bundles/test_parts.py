@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from kdseg.cli.main import main
-from kdseg.configuration import shipped_bundles
+from kdseg.configuration import compose_bundle, shipped_bundles
 from kdseg.task import Task
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
@@ -44,6 +44,15 @@ def test_every_bundle_has_what_the_model_zoo_asks_for(name: str) -> None:
     # nothing that a bundle has to give was forgotten
     given = ("steps_per_epoch", "epochs", "learning_rate", "weight_decay", "teacher_def")
     assert not [key for key in given if contents["train"][key] is None] and contents["train"]["train"]["augmentation"]
+
+
+@pytest.mark.parametrize("name", sorted(shipped_bundles()))
+def test_without_a_method_it_is_the_recommended_one(name: str) -> None:
+    for more in ([], ["semi_supervised"]):
+        workflow = compose_bundle(BUNDLES / name, ["train", "distill", *more], {}, own_logging=False)
+        assert workflow.parser.get_parsed_content("method") == "recommended"
+        # what gastric_pathology changes of other methods changes nothing of this one
+        assert workflow.parser.get_parsed_content("method_args") == {}
 
 
 @pytest.mark.parametrize("name", sorted(shipped_bundles()))

@@ -129,7 +129,7 @@ CORONARY = TinyBundle(
     task={"network#base_channels": 2},
     training={"crop_size": [32, 32]},
     metrics={"dice", "cldice", "iou", "sensitivity", "specificity", "auc", "hd95_px", "hd95_mm"},
-    method="lightvessel",
+    method="recommended",
 )
 GASTRIC = TinyBundle(
     name="gastric_pathology",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kdseg.cli.main import main
+from kdseg.engines import DistillationTrainer
 from kdseg.phantom import write_phantom_set
+from kdseg.task import read_history
 
 SMALL = ["epochs=1", "steps_per_epoch=1", "val_interval=1", "batch_size=2", "crop_size=[32,32]", "mlflow=false"]
 SMALL += ["teacher_def#base_channels=3"]
@@ -50,6 +53,49 @@ def test_the_readmes_way_from_images_to_masks(work: Path, tmp_path: Path, capsys
     assert facts["segmented"] == 8 and not facts["set_aside"] and told.err == ""
     assert len(list((tmp_path / "masks").glob("*.nii.gz"))) == 8
     assert max(case["frames"] for case in facts["cases"]) > 1
+
+
+def test_unlabelled_images_are_half_of_each_batch(work: Path, tmp_path: Path) -> None:
+    seen: list[list[bool]] = []
+    shown = DistillationTrainer._iteration
+
+    def look(trainer: DistillationTrainer, engine: Any, batch: Any) -> Any:
+        seen.append((batch["label"] == 255).flatten(1).all(1).tolist())
+        return shown(trainer, engine, batch)
+
+    distilled = ["--teacher", str(work / "teacher"), "--output-dir"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DistillationTrainer, "_iteration", look)
+        for option in (["--unlabelled"], ["--overlay", "semi_supervised"], []):
+            output = str(tmp_path / f"student{len(seen)}")
+            assert main(["distill", *common(work), *distilled, output, *option]) == 0
+    assert seen == [[False, True], [False, True], [False, False]]
+    assert json.loads((tmp_path / "student0" / "history.json").read_text())["method"] == "recommended"
+
+
+def test_a_cross_fit_teaches_by_what_its_teachers_have_not_seen(work: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "teachers"
+    command = ["train", *common(work), "--teacher-network", "--cross-fit", "2", "--output-dir", str(folder)]
+    assert main(command) == 0
+    record = json.loads((folder / "cross_fit.json").read_text())
+    assert [one["folder"] for one in record["teachers"]] == ["teacher_0", "teacher_1"]
+    assert all(0.05 <= one["temperature"] <= 20 for one in record["teachers"])
+    seen = [set(read_history(folder / f"teacher_{part}")["images_sha256"]) for part in range(2)]
+    listed = json.loads((work / "angio.json").read_text())
+    assert seen[0].isdisjoint(seen[1]) and seen[0] | seen[1] == {record["sha256"] for record in listed["training"]}
+    # given again it trains nothing again
+    weights = [(folder / f"teacher_{part}" / "model.pt").stat().st_mtime_ns for part in range(2)]
+    assert main(command) == 0 and json.loads((folder / "cross_fit.json").read_text()) == record
+    assert [(folder / f"teacher_{part}" / "model.pt").stat().st_mtime_ns for part in range(2)] == weights
+    student = ["--teacher", str(folder), "--unlabelled", "--output-dir", str(tmp_path / "student")]
+    assert main(["distill", *common(work), *student]) == 0
+    maps = list((folder / "soft_labels").glob("*.npy"))
+    assert len(maps) == len(listed["training"]) + len(listed["unlabelled"])
+
+
+def test_a_cross_fit_wants_teachers_and_a_place(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *common(work), "--cross-fit", "2"]) == 2
+    assert "--teacher-network and --output-dir" in capsys.readouterr().err
 
 
 def test_a_bad_file_is_set_aside_and_the_rest_goes_on(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from kdseg.distill import Distiller
+from kdseg.distill import Distiller, Teacher
 from kdseg.errors import UserError
 from kdseg.losses import LogitsLoss, SegmentationLoss, gradient_penalty, logits_distillation
 from kdseg.losses.overlap import soft_dice_distance
@@ -45,6 +45,19 @@ def test_parametric_parts_are_trained_and_the_discriminator_is_not_among_them() 
     built = distiller("skds")
     apart = {id(p) for _, term in built.adversaries() for p in term.discriminator.parameters()}
     assert apart and not apart & {id(p) for p in built.trained_parameters()}
+
+
+def test_optional_terms_are_left_out_and_told_where_there_are_no_features(caplog: pytest.LogCaptureFixture) -> None:
+    built = distiller("recommended")
+    assert list(built.terms) == ["logits", "overlap", "features", "spatial"] and not caplog.records
+    plain, ensemble = nn.Conv2d(1, 2, 3, padding=1), Teacher(SmallNet(), only_logits="an ensemble")
+    for student, teacher in ((SmallNet(), ensemble), (plain, SmallNet()), (SmallNet(), nn.Conv2d(1, 2, 1))):
+        caplog.clear()
+        built = Distiller(student, teacher, "recommended", probe_shape=(1, 1, 32, 32))
+        assert list(built.terms) == list(built.method.terms) == list(built.weights) == ["logits", "overlap"]
+        assert "features, spatial" in caplog.text
+    with pytest.raises(UserError, match="an ensemble, which gives logits only"):
+        Distiller(SmallNet(), ensemble, "tinyunet", probe_shape=(1, 1, 32, 32))
 
 
 def test_a_tap_can_serve_two_terms() -> None:

@@ -81,6 +81,21 @@ def test_the_history_names_no_case_and_no_path(tmp_path: Path, datalist: Path) -
             assert b"MEIER" not in content and str(tmp_path).encode() not in content, path.name
 
 
+def test_the_history_says_whether_the_training_had_stopped_improving(tmp_path: Path, datalist: Path) -> None:
+    made = record(tmp_path / "out", datalist)
+    (tmp_path / "out").mkdir()
+    rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    for scores, stopped in ((rising, False), ([*rising, *[0.8] * 16], True), (rising[:7], None)):
+        rows = [f"{epoch},{epoch},validation/val_mean_dice,{score}" for epoch, score in enumerate(scores, start=1)]
+        # another metric beside it is none of its business
+        rows += ["1,1,validation/other,5.0", "1,1,train/loss,5.0"]
+        (tmp_path / "out" / "history.csv").write_text("\n".join(["epoch,step,name,value", *rows]) + "\n")
+        run(made, network(made.task))
+        found = read_history(tmp_path / "out")["improvement"]
+        assert found["validations"] == len(scores) and found["has_stopped"] is stopped
+        assert found["threshold"] == 0.005
+
+
 def test_a_killed_training_has_its_task_and_no_card(tmp_path: Path, datalist: Path) -> None:
     made = record(tmp_path / "out", datalist)
     with pytest.raises(KeyboardInterrupt):

@@ -124,6 +124,17 @@ def test_failed_trainings_standing_settings_and_the_reading_of_the_test_cases_ar
     assert "read once, after all training, at 2026-03-04T05:06:07Z" in text
 
 
+def test_an_arm_that_was_cut_off_while_it_rose_is_told(page: Page) -> None:
+    text = " ".join(page.text.split())
+    assert "Still improving when the training ended: lightvessel. Longer trainings may change" in text
+    rows = {row[0]: row[1:] for row in page.table("patience")[1:]}
+    spread = f"{np.std([0.005 * seed for seed in range(6)], ddof=1):.3f}"
+    assert rows["lightvessel"] == ["+0.020", spread, "the spread between seeds", "was still improving"]
+    assert rows["student alone"] == ["+0.001", spread, "the spread between seeds", "has stopped improving"]
+    # a teacher that was given has no validations
+    assert "teacher" not in rows
+
+
 def test_there_are_charts_with_words_for_those_who_cannot_see_them(page: Page) -> None:
     charts = [attributes for attributes in page.all("svg") if attributes.get("class") == "chart"]
     # gains, all cases and two sites, two frontiers, the curves of three methods

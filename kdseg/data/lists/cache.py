@@ -19,7 +19,7 @@ from kdseg._version import __version__
 from kdseg.data.open import content_hash, file_kind
 from kdseg.errors import UserError
 
-__all__ = ["cached_dataset"]
+__all__ = ["cached_dataset", "contents"]
 
 # a DICOM series is a folder; its files count, whatever they are
 FILE_KEYS = ("image", "label")
@@ -94,16 +94,21 @@ def transform_key(transform: Compose) -> str:
     return digest.hexdigest()[:24]
 
 
+def contents(path: Path) -> list[str]:
+    """Name and hash of every file that belongs to an image or a label."""
+    # one DICOM file stands for its series, which is in the same folder
+    folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
+    files = [file for file in (sorted(folder.rglob("*")) if folder else [path]) if file.is_file()]
+    states = [file.stat() for file in files]
+    return [f"{file.name} {_digest(file, at.st_mtime_ns, at.st_size)}" for file, at in zip(files, states, strict=True)]
+
+
 def _record_key(record: Mapping[str, Any]) -> bytes:
     """A digest of the record and of the content of its files."""
     parts = [f"{key}={value}" for key, value in sorted(record.items())]
     for key in FILE_KEYS:
         if key in record:
-            path = Path(record[key])
-            # one DICOM file stands for its series, which is in the same folder
-            folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
-            files = sorted(folder.rglob("*")) if folder else [path]
-            parts += [f"{file.name} {_digest(file, *_state(file))}" for file in files if file.is_file()]
+            parts += contents(Path(record[key]))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest().encode()
 
 
@@ -111,8 +116,3 @@ def _record_key(record: Mapping[str, Any]) -> bytes:
 def _digest(path: Path, modified: int, size: int) -> str:
     """The content's hash, read once for each state that a file is in."""
     return content_hash(path)
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size

@@ -13,7 +13,7 @@ from typing import Any
 from kdseg._version import __version__
 from kdseg.data.lists.datalist import load_datalist
 from kdseg.data.open import content_hash
-from kdseg.deploy.evaluate import listed, run_evaluation
+from kdseg.deploy.evaluation import listed, run_evaluation
 from kdseg.deploy.export.cases import calibration_images, cases_of, feed, measured_section
 from kdseg.deploy.export.formats import ExportFormat, chosen_formats
 from kdseg.deploy.export.job import Job, Written

@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from kdseg.distill.precision import Precision, wants_bfloat16
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.bundle import read_bundle
+from kdseg.distill.teachers.calibration import Tempered
 from kdseg.distill.teachers.class_map import ClassMap
+from kdseg.distill.teachers.cross_fit import CrossFitTeacher, cross_fit_members, seen_images
 from kdseg.distill.teachers.ensemble import ProbabilityMean
 from kdseg.distill.teachers.input import InputConversion, input_layer
 from kdseg.distill.teachers.scaling import Scaling, scaling_of
@@ -44,13 +47,15 @@ def load_teacher(
     preprocessing: Any = None,
     held_out: Sequence[Mapping[str, Any]] = (),
     device: torch.device | str = "cpu",
+    precision: Precision = "auto",
 ) -> Teacher:
     """A teacher from files, made to fit the student's input and classes.
 
     Args:
         source: the folder of a training, or the weights in it; the folder of a MONAI bundle; a TorchScript file (logits
             only); a file of weights alone, for ``network``; or several of these, as a list or a glob ("out/fold*"),
-            whose mean of probabilities teaches (logits only).
+            whose mean of probabilities teaches (logits only); the folder of a cross-fit, see
+            :class:`~kdseg.distill.teachers.CrossFitTeacher`.
         task: of the student.
         network: the architecture of weights alone, {"name": …} (``teacher_def``); all others bring their own.
         taps: named taps of the user's, see :func:`kdseg.distill.tap_paths`.
@@ -59,12 +64,16 @@ def load_teacher(
         preprocessing: the student's transforms; the teacher's own intensity scaling is computed from theirs.
         held_out: validation and test records; a teacher that was trained on one of them is refused.
         device: where the teacher goes.
+        precision: of its taps: "float32", "bfloat16", or "auto": bfloat16 where the device has instructions for it.
 
     Raises:
         UserError: when there is no such file, when weights do not fit, when a scaling cannot be converted, when a
-            teacher has seen held-out cases, and for a wrong class map.
+            teacher has seen held-out cases, and for a wrong class map or
+            precision.
     """
     paths = _files(source)
+    cross_fit = cross_fit_members(paths[0]) if len(paths) == 1 else []
+    paths = [path for path, _ in cross_fit] or paths
     check_unseen(paths, held_out)
     members = [_one(path, task, network, taps, preprocessing) for path in paths]
     head: Head = task.head
@@ -73,12 +82,20 @@ def load_teacher(
         fix = "give class_map, for instance {\"1\": 0} where the teacher's class 1 is the student's only channel"
         raise UserError("teacher_head", found=f"{kind} for a {head} student", expected="a class_map too", fix=fix)
     mapped = ClassMap(class_map, task.out_channels, head, kind) if class_map is not None else None
-    if len(members) == 1:
+    teacher: Teacher
+    if cross_fit:
+        logger.info(f"teacher: {len(members)} networks, of each image those that were not trained on it")
+        tempered = [Tempered(member, degree) for member, (_, degree) in zip(members, cross_fit, strict=True)]
+        teacher = CrossFitTeacher(tempered, [seen_images(path) for path in paths], kind, mapped)
+    elif len(members) == 1:
         teacher = members[0]
         teacher.class_map = mapped
     else:
         logger.info(f"teacher: the mean of {len(members)} networks")
         teacher = Teacher(ProbabilityMean(members, kind), class_map=mapped, only_logits="an ensemble")
+    teacher.bfloat16 = wants_bfloat16(precision, device)
+    if teacher.bfloat16:
+        logger.info("teacher: computes in bfloat16")
     return teacher.to(device)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdseg.data.open import content_hash
+from kdseg.distill.teachers.cross_fit import cross_fit_members
 from kdseg.errors import UserError
 from kdseg.task import HISTORY_FILE, read_history
 
@@ -67,7 +68,7 @@ def check_unseen(weights: Sequence[str | Path], held_out: Sequence[Mapping[str, 
     hashes = dict(zip(image_hashes(held_out), held_out, strict=True))
     unknown: list[str] = []
     guilty: dict[str, list[str]] = {}
-    for path in map(Path, weights):
+    for path in (one for given in weights for one in ([m for m, _ in cross_fit_members(given)] or [Path(given)])):
         seen = read_history(path if path.is_dir() else path.parent).get("images_sha256")
         if seen is None:
             unknown.append(str(path))
