@@ -264,6 +264,9 @@ def test_everything_has_a_name_and_a_place_on_the_keyboard(reader: Reader, folde
 OTHERS = {
     "several classes, sigmoid": GREY.changed({"classes": ["a", "b", "c"]}),
     "softmax, window": GREY.changed({"head": "softmax", "z_score": False, "window": [0.1, 0.8], "classes": ["a", "b"]}),
+    "CLAHE": GREY.changed({"clahe": True}),
+    "tiles": GREY.changed({"patch_size": [32, 48], "border": 4, "head": "softmax", "classes": ["a", "b"]}),
+    "colour, large fields": GREY.changed({"colour": True, "patch_size": [32, 32], "tile": 50, "border": 4}),
     "colour": GREY.changed({"colour": True}),
 }
 
