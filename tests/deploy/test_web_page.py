@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -286,9 +288,16 @@ def test_other_tasks(name: str, browser: Any, packages: list[Path], tmp_path: Pa
             agree(reader.mask() // (255 if len(task.classes) == 1 else 1), expected)
 
 
+def decoded_modules(page: str) -> str:
+    modules = re.findall(r"data:text/javascript;base64,([\w+/=]+)", page)
+    return "".join(base64.b64decode(module).decode() for module in modules)
+
+
 def test_one_file_opens_from_the_disk(browser: Any, packages: list[Path], tmp_path: Path) -> None:
     page = write_student(tmp_path, GREY, packages, single_file=True)
     assert [path.name for path in page.parent.iterdir()] == [page.name]
+    text = page.read_text(encoding="utf-8")
+    assert "Permission is hereby granted" in text and "Licensed under the MIT License" in decoded_modules(text)
     Image.fromarray(picture()).save(tmp_path / "7.png")
     write_dicom(tmp_path / "7.dcm", cine(1), ENCODINGS[1], patient=1, series=1, seed=1)
     reader = Reader(browser, page.as_uri())

@@ -134,6 +134,7 @@ def _in_one_file(
         "import_map": Markup(import_map),
         "dicom_parser": parser,
         "main": addresses["main.js"],
+        "notices": [content.decode() for name, content in page.items() if name.endswith(".txt")],
         "files": {name: _base64(gzip.compress(content, mtime=0)) for name, content in binary.items()},
     }
     return _rendered(template, about, task, policy, embedded).encode()
