@@ -31,19 +31,8 @@ STUDENTS = {
     "thin_2": NetworkEntry(ThinUNet, "own", {"base_channels": 2}),
     "thin_4": NetworkEntry(ThinUNet, "own", {"base_channels": 4}),
     **{
-        f"fold_{fold}_base_{base}" + (f"_detail_{detail}" if detail else ""): NetworkEntry(
-            FoldedUNet, "own", {"fold": fold, "base_channels": base, "detail_channels": detail}
-        )
-        for fold, base, detail in (
-            (2, 4, 0),
-            (2, 8, 0),
-            (4, 8, 0),
-            (4, 16, 0),
-            (4, 24, 0),
-            (2, 4, 4),
-            (4, 8, 4),
-            (4, 16, 4),
-        )
+        f"fold_{fold}_base_{base}": NetworkEntry(FoldedUNet, "own", {"fold": fold, "base_channels": base})
+        for fold, base in ((2, 4), (2, 8), (4, 8), (4, 16))
     },
 }
 SIZE = 512

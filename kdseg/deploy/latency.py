@@ -7,7 +7,6 @@ import logging
 import statistics
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,18 +97,12 @@ def _eager(network: nn.Module, image: torch.Tensor) -> Forward:
 
 def _exported(network: nn.Module, image: torch.Tensor) -> bytes:
     """The network as an ONNX file, at the size of the image."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    # it tells of packages that nobody asked for
-    exporter.setLevel(logging.ERROR)
-    try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            path = Path(folder) / "network.onnx"
-            torch.onnx.export(network, (image,), path, dynamo=True, external_data=False, verbose=False)
-            return path.read_bytes()
-    finally:
-        exporter.setLevel(level)
+    from kdseg.deploy.export.graph import quiet_exporter
+
+    with tempfile.TemporaryDirectory() as folder, quiet_exporter():
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(network, (image,), path, dynamo=True, external_data=False, verbose=False)
+        return path.read_bytes()
 
 
 def _onnx_runtime(model: bytes, image: torch.Tensor) -> Forward:

@@ -29,8 +29,10 @@ class FoldedUNet(nn.Module):
     2c, 4c, 8c, 8c.
 
     Taps: with fold 4 ``enc3…enc5``, ``dec3``, ``dec4``, ``up3``, ``up4``; with fold 2 from ``enc2``; with fold 1 from
-    ``enc1``. With ``detail_channels`` also ``enc1``, ``up1`` and ``dec1``. A fold that differs between axes counts by
-    its largest.
+    ``enc1``. A fold that differs between axes counts by its largest.
+
+    Tried and left out: a thin level at full resolution beside the grid; it doubles the time and gains nothing
+    (docs/results/latency_front.md).
 
     Args:
         spatial_dims: 2 or 3.
@@ -40,7 +42,6 @@ class FoldedUNet(nn.Module):
         fold: 1, 2 or 4 pixels to a channel along each axis; or one number for each axis, such as ``(4, 4, 1)`` for
             thick slices.
         levels: sizes of the grid; by default as many as bring the bottleneck to a sixteenth of the image: 5, 4 or 3.
-        detail_channels: channels of a thin level at full resolution; 0 leaves it out.
 
     Shape:
         ``BNHW[D]`` with sizes that are multiples of fold · 2^(levels−1), 16 by default, to ``BKHW[D]``.
@@ -67,7 +68,6 @@ class FoldedUNet(nn.Module):
         base_channels: int = 8,
         fold: int | Sequence[int] = 2,
         levels: int | None = None,
-        detail_channels: int = 0,
     ) -> None:
         super().__init__()
         dims = spatial_dims
@@ -77,9 +77,6 @@ class FoldedUNet(nn.Module):
         if levels < 1:
             raise UserError("levels", found=str(levels), expected="1 or more", fix="leave it out for the default")
         self.multiples = [its * 2 ** (levels - 1) for its in folds]
-        if detail_channels and max(folds) == 1:
-            fix = "set detail_channels to 0, or fold to 2 or 4"
-            raise UserError("detail_channels", found="fold 1", expected="a fold, beside which it is", fix=fix)
         widths = [base_channels * min(2**level, WIDEST) for level in range(levels)]
         convolution, transposed = Conv[Conv.CONV, dims], Conv[Conv.CONVTRANS, dims]
         folding = convolution(in_channels, widths[0], [3 * its for its in folds], folds, folds, bias=False)
@@ -92,14 +89,7 @@ class FoldedUNet(nn.Module):
         for deep, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
             self.up.append(transposed(deep, width, 2, stride=2))
             self.decoder.append(_block(dims, convolution(2 * width, width, 3, padding=1, bias=False), width))
-        self.detail: nn.Module | None = None
-        if detail_channels:
-            self.detail = _convolution(dims, in_channels, detail_channels)
-            self.unfold = transposed(widths[0], detail_channels, folds, stride=folds)
-            self.join = _convolution(dims, detail_channels, detail_channels)
-            self.head = convolution(detail_channels, out_channels, 1)
-        else:
-            self.head = transposed(widths[0], out_channels, folds, stride=folds)
+        self.head = transposed(widths[0], out_channels, folds, stride=folds)
 
     @property
     def taps(self) -> dict[str, str]:
@@ -108,8 +98,7 @@ class FoldedUNet(nn.Module):
         encoder = {f"enc{first + index}": f"encoder.{index}" for index in range(len(self.encoder))}
         up = {f"up{last - 1 - index}": f"up.{index}" for index in range(len(self.up))}
         decoder = {f"dec{last - 1 - index}": f"decoder.{index}" for index in range(len(self.decoder))}
-        detail = {"enc1": "detail", "up1": "unfold", "dec1": "join"} if self.detail is not None else {}
-        return encoder | up | decoder | detail
+        return encoder | up | decoder
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         if not torch.jit.is_scripting():
@@ -122,8 +111,6 @@ class FoldedUNet(nn.Module):
         skips.pop()
         for up, block in zip(self.up, self.decoder):  # noqa: B905  TorchScript's zip knows no strict
             features = block(torch.cat([skips.pop(), up(features)], dim=1))
-        if self.detail is not None:
-            features = self.join(self.detail(image) + self.unfold(features))
         return self.head(features)
 
 
@@ -149,8 +136,3 @@ def _block(dims: int, first: nn.Module, channels: int) -> nn.Sequential:
             relu2=nn.ReLU(),
         )
     )
-
-
-def _convolution(dims: int, before: int, after: int) -> nn.Sequential:
-    convolution = Conv[Conv.CONV, dims](before, after, 3, padding=1, bias=False)
-    return nn.Sequential(OrderedDict(conv=convolution, norm=Norm[Norm.BATCH, dims](after), relu=nn.ReLU()))

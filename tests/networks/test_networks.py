@@ -181,12 +181,6 @@ class TestFoldedUNetByFour(TestFoldedUNet):
     activated: ClassVar = {"enc3", "enc4", "enc5", "dec4", "dec3"}
 
 
-class TestFoldedUNetWithDetail(TestFoldedUNet):
-    settings: ClassVar = {"fold": 4, "base_channels": 4, "detail_channels": 2}
-    taps: ClassVar = TestFoldedUNetByFour.taps | {"enc1", "up1", "dec1"}
-    activated: ClassVar = TestFoldedUNetByFour.activated | {"enc1", "dec1"}
-
-
 class TestUnfoldedUNet(TestFoldedUNet):
     settings: ClassVar = {"fold": 1, "base_channels": 4}
     taps, activated = U_NET_TAPS, TestUNet.activated
@@ -236,7 +230,7 @@ def test_a_fold_for_each_axis() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"fold": 3}, {"fold": 0}, {"fold": (2, 2)}, {"levels": 0}, {"fold": 1, "detail_channels": 4}],
+    [{"fold": 3}, {"fold": 0}, {"fold": (2, 2)}, {"levels": 0}],
 )
 def test_a_fold_that_cannot_be_is_refused(settings: dict) -> None:
     with pytest.raises(UserError):
