@@ -51,7 +51,7 @@ def benchmark_latency(
     size: int = 512,
     threads: int = 1,
     formats: Sequence[str] | None = None,
-    rounds: int = 5,
+    rounds: int = 3,
     students: Sequence[Mapping[str, Any]] = STUDENTS,
     teacher: Mapping[str, Any] = TEACHER,
 ) -> list[dict[str, Any]]:
