@@ -89,6 +89,9 @@ class FoldedUNet(nn.Module):
         for deep, width in zip(widths[:0:-1], widths[-2::-1], strict=True):
             self.up.append(transposed(deep, width, 2, stride=2))
             self.decoder.append(_block(dims, convolution(2 * width, width, 3, padding=1, bias=False), width))
+        # where little is foreground all weights of the head may turn negative at first; a plain ReLU, silent on the
+        # foreground, would then hold the logits below the bias
+        [*self.encoder, *self.decoder][-1].relu2 = nn.LeakyReLU(0.1)
         self.head = transposed(widths[0], out_channels, folds, stride=folds)
 
     @property

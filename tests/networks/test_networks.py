@@ -204,6 +204,13 @@ def test_the_ends_of_a_folded_network_fold_and_unfold() -> None:
     torch.testing.assert_close(last(features), blocks)
 
 
+def test_a_head_of_negative_weights_does_not_hold_the_logits_below_its_bias() -> None:
+    torch.manual_seed(0)
+    network = FoldedUNet(base_channels=2)
+    torch.nn.init.constant_(network.head.weight, -1.0)
+    assert (network(torch.randn(2, 1, 64, 64)) > network.head.bias).any()
+
+
 def test_a_folded_network_goes_to_onnx_with_free_sizes(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="needs kdseg[onnx]")
     runtime = pytest.importorskip("onnxruntime", reason="needs kdseg[onnx]")
