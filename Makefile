@@ -28,7 +28,7 @@ bundles: $(READY)
 
 $(READY): setup.py setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint,onnx,tune]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,lint,onnx,openvino,tune]"
 	touch $@
 
 clean:

@@ -25,6 +25,7 @@ _ROOMS = (
     "handlers",
     "inferers",
     "losses",
+    "masks",
     "metrics",
     "networks",
     "phantom",

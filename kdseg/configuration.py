@@ -207,12 +207,9 @@ def set_value(parser: ConfigParser, key: str, value: Any) -> None:
     try:
         parser[key] = value
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise UserError(
-            key,
-            found="a key without a place in the configuration",
-            expected="keys of what is written out there",
-            fix="where a key only refers to another ('@record'), change the other",
-        ) from error
+        found = "a key without a place in the configuration"
+        fix = "where a key only refers to another ('@record'), change the other"
+        raise UserError(key, found=found, expected="keys of what is written out there", fix=fix) from error
 
 
 def literal(value: str | Path) -> str:

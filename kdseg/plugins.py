@@ -73,9 +73,8 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._objects[name]
         if name in self.broken:
             raise self.broken[name]
-        raise UserError(
-            where or self.kind, found=repr(name), expected=f"one of {', '.join(self)}", fix=suggestion(name, self)
-        )
+        expected = f"one of {', '.join(self)}"
+        raise UserError(where or self.kind, found=repr(name), expected=expected, fix=suggestion(name, self))
 
     def __getitem__(self, name: str) -> T:
         if name not in self._objects:

@@ -6,35 +6,32 @@ import argparse
 import re
 from typing import Any
 
-from kdseg.configuration import literal
 from kdseg.errors import UserError
 from kdseg.settings import parse_setting
 
-__all__ = ["add_bundle_arguments", "bundle_settings", "check_device", "with_overlays"]
+__all__ = ["DATALIST", "DEVICE", "add_bundle_arguments", "add_set", "bundle_settings", "check_device", "with_overlays"]
+
+DATALIST = "data list, as kdseg prepare writes it"
+DEVICE = "cpu, cuda, cuda:1, …; by default CUDA where it is"
+
+
+def add_set(parser: argparse.ArgumentParser, text: str, form: str = "KEY=VALUE") -> None:
+    """The option ``--set``, which may be repeated."""
+    parser.add_argument("--set", action="append", default=[], metavar=form, dest="settings", help=text)
 
 
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """The bundle, the data list, the output folder, and ``--set`` for every other key of the configuration."""
     parser.add_argument("bundle", help="folder of a bundle, or the name of one that comes with kdseg")
-    parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
+    parser.add_argument("--datalist", required=True, help=DATALIST)
     parser.add_argument("--fold", type=int, help="validate on this fold, train on the others")
     parser.add_argument("--output-dir", help="where results go")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
-    parser.add_argument(
-        "--overlay",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a further configuration file of the bundle, for instance train_3d or semi_supervised (may be repeated)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="settings",
-        help="change any key of the configuration or of the task: --set epochs=100 --set clahe=true (may be repeated)",
-    )
+    parser.add_argument("--device", help=DEVICE)
+    text = "a further configuration file of the bundle, for instance train_3d or semi_supervised (may be repeated)"
+    parser.add_argument("--overlay", action="append", default=[], metavar="NAME", help=text)
+    add_set(parser, "change a key of the configuration or task: --set epochs=100 --set clahe=true (may be repeated)")
+    parser.add_argument("--seed", type=int, help="seed of weights, batches and augmentation")
+    parser.add_argument("--epochs", type=int, help="length of the training")
 
 
 def bundle_settings(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -43,13 +40,15 @@ def bundle_settings(arguments: argparse.Namespace, *names: str) -> dict[str, Any
     What stands in an option is data: it reaches the configuration as it is, whatever characters it has. ``--set`` alone
     speaks the configuration's own language.
     """
+    from kdseg.configuration import literal
+
     settings: dict[str, Any] = {}
-    for name in ("datalist", "fold", "output_dir", *names):
-        value = getattr(arguments, name, None)
-        if value is not None:
-            parts = value if isinstance(value, list) else [value]
-            plain = [literal(part) if isinstance(part, str) else part for part in parts]
-            settings[name] = plain if isinstance(value, list) else plain[0]
+    for name in ("datalist", "fold", "output_dir", "seed", "epochs", *names):
+        value = getattr(arguments, name)
+        if isinstance(value, list):
+            settings[name] = [literal(part) for part in value]
+        elif value is not None:
+            settings[name] = literal(value) if isinstance(value, str) else value
     if arguments.device is not None:
         settings["device"] = f"$torch.device('{check_device(arguments.device)}')"
     settings.update(parse_setting(text) for text in arguments.settings)

@@ -8,12 +8,15 @@ import shlex
 import sys
 from pathlib import Path
 
+from kdseg.cli.bundle_options import DATALIST, DEVICE, add_set
+from kdseg.errors import UserError
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", help="folder of a bundle, or the name of one that comes with kdseg")
-    parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
+    parser.add_argument("--datalist", required=True, help=DATALIST)
     parser.add_argument("--out", required=True, help="folder for everything; give the same to go on after a stop")
     parser.add_argument("--methods", default="", help="kd,lightvessel,… also kd+unlabelled; kdseg methods lists them")
     parser.add_argument("--students", default="", help="names of networks; by default the bundle's student")
@@ -21,26 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", type=int, help="how many of the list's folds; by default the list as it is")
     parser.add_argument("--semi", default="", metavar="N,N", help="also with the labels of N patients only")
     parser.add_argument("--budget", help="steps of each training (1500) or minutes (30m); default: the bundle's epochs")
-    parser.add_argument(
-        "--teacher",
-        nargs="+",
-        default=[],
-        help="a trained teacher; {fold} stands for the fold. By default trained here",
-    )
+    text = "a trained teacher; {fold} stands for the fold. By default trained here"
+    parser.add_argument("--teacher", nargs="+", default=[], help=text)
     parser.add_argument("--ablate", default="", metavar="METHOD", help="also parts of this method's terms")
     parser.add_argument("--tune", type=int, default=0, metavar="N", help="search each arm's weights with N trials")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="train here (default), or on Ray")
     parser.add_argument("--address", help="of the Ray cluster; default: the one that runs here, or a new one")
     parser.add_argument("--gpus-per-cell", type=float, default=0.0, help="GPUs for each Ray worker (default 0)")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="[ARM:]KEY=VALUE",
-        dest="settings",
-        help="change a key of the configuration for all trainings, or for one arm (teacher:epochs=200)",
-    )
+    parser.add_argument("--device", help=DEVICE)
+    text = "change a key of the configuration for all trainings, or for one arm (teacher:epochs=200)"
+    add_set(parser, text, "[ARM:]KEY=VALUE")
     parser.add_argument("--json", action="store_true", help="print results.json")
 
 
@@ -93,8 +86,6 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    from kdseg.errors import UserError
-
     try:
         return tuple(int(name) for name in _names(text))
     except ValueError as error:

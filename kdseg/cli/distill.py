@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import argparse
 
+from kdseg.cli.bundle_options import add_bundle_arguments, bundle_settings, with_overlays
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from kdseg.cli.bundle_options import add_bundle_arguments
-
     add_bundle_arguments(parser)
     parser.add_argument("--method", help="name of a method (default: recommended); kdseg methods lists them")
-    parser.add_argument(
-        "--teacher",
-        required=True,
-        nargs="+",
-        help="the teacher: the folder of its training, a MONAI bundle's folder, a TorchScript file, weights alone, or "
-        "several of these as an ensemble; or the folder of kdseg train --cross-fit",
-    )
-    parser.add_argument(
-        "--unlabelled",
-        action="store_true",
-        help="half of each batch are the list's unlabelled images, which learn from the teacher alone",
-    )
-    parser.add_argument("--seed", type=int, help="seed of weights, batches and augmentation")
-    parser.add_argument("--epochs", type=int, help="length of the training")
+    text = "the folder of its training, a MONAI bundle's folder, a TorchScript file, weights alone, or several of these"
+    cross = "or the folder of kdseg train --cross-fit"
+    parser.add_argument("--teacher", required=True, nargs="+", help=f"the teacher: {text} as an ensemble; {cross}")
+    text = "half of each batch are the list's unlabelled images, which learn from the teacher alone"
+    parser.add_argument("--unlabelled", action="store_true", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings, with_overlays
     from kdseg.configuration import bundle_folder, run_bundle
 
     folder = bundle_folder(arguments.bundle)
     layers = with_overlays(arguments, "train", "distill", *(["semi_supervised"] if arguments.unlabelled else []))
-    run_bundle(folder, layers, bundle_settings(arguments, "method", "teacher", "seed", "epochs"))
+    run_bundle(folder, layers, bundle_settings(arguments, "method", "teacher"))
     return 0

@@ -5,37 +5,33 @@ from __future__ import annotations
 import argparse
 import json
 
+from kdseg.cli.bundle_options import DATALIST, DEVICE, check_device
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trained", help="what kdseg distill or train wrote: its folder, or a bundle with weights")
-    parser.add_argument("--datalist", required=True, help="data list, as kdseg prepare writes it")
+    text = "what kdseg distill or train wrote: its folder, a bundle with weights, or an export"
+    parser.add_argument("trained", help=text)
+    parser.add_argument("--runtime", help="of an export, the format that is used: onnx, openvino, onnx_int8, …")
+    parser.add_argument("--datalist", required=True, help=DATALIST)
     parser.add_argument("--section", default="test", help="section of the data list (default test)")
     parser.add_argument("--fold", type=int, help="of the list, for --section validation")
     parser.add_argument("--output-dir", help="where tables and pictures go; by default into the network's folder")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, …; by default CUDA where it is")
+    parser.add_argument("--device", help=DEVICE)
     parser.add_argument("--no-mlflow", action="store_true", help="do not record it in MLflow")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import check_device
     from kdseg.configuration import start
-    from kdseg.deploy import evaluate
-    from kdseg.task import open_trained
+    from kdseg.deploy import evaluate, open_folder
 
     start()
     device = check_device(arguments.device)
-    summary, folder = evaluate(
-        open_trained(arguments.trained),
-        arguments.datalist,
-        arguments.section,
-        arguments.fold,
-        arguments.output_dir,
-        device,
-        mlflow=not arguments.no_mlflow,
-    )
+    of_list = arguments.datalist, arguments.section, arguments.fold
+    trained, mlflow = open_folder(arguments.trained, arguments.runtime), not arguments.no_mlflow
+    summary, folder = evaluate(trained, *of_list, arguments.output_dir, device, mlflow=mlflow)
     if arguments.json:
         print(json.dumps(summary))
         return 0

@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "teacher, student alone and student distilled side by side, with statistics and a report",
     "report": "write the report of a comparison again, finished or half-finished",
     "sync": "send to MLflow what trainings could not send",
+    "export": "write a trained student as ONNX, OpenVINO and others, measured on real cases",
     "predict": "segment a file or a folder with a trained student",
     "demo": "run the whole job on a generated set of angiograms",
     "new": "make a task of your own, in a folder that every command takes",
@@ -30,7 +31,7 @@ COMMANDS = {
     "bundle": "copy a bundle that comes with kdseg, to edit it",
     "methods": "list the distillation methods",
     "networks": "list the networks, their sizes and their taps",
-    "benchmark": "measure the cost of a distillation step",
+    "benchmark": "measure the cost of a distillation step, and the milliseconds of a picture",
 }
 
 

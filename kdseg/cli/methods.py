@@ -24,16 +24,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(rows, indent=1))
         return 0
-    table = [
-        {
-            "method": row["name"],
-            "terms": ", ".join(row["terms"]),
-            "taps": ", ".join(row["taps"]),
-            "labels": "yes" if row["needs_labels"] else "no",
-            "standing": row["standing"],
-            "paper": row["paper"],
-        }
-        for row in rows
-    ]
-    print(tabulate(table, "keys"))
+    table = []
+    for row in rows:
+        labels = "yes" if row["needs_labels"] else "no"
+        names = (", ".join(row["terms"]), ", ".join(row["taps"]))
+        table.append([row["name"], *names, labels, row["standing"], row["paper"]])
+    print(tabulate(table, ["method", "terms", "taps", "labels", "standing", "paper"]))
     return 0

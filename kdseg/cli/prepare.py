@@ -13,20 +13,17 @@ __all__ = ["add_arguments", "run"]
 
 # problems of one kind that are printed one by one
 SHOWN = 3
+# that reach prepare as they are
+OPTIONS = ("seed", "folds", "fractions", "mask_suffix", "merge", "ignored", "patient_pattern", "protocol", "accept")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "task", help="a bundle: the name of one that comes with kdseg, or the folder of one (kdseg new)"
-    )
-    parser.add_argument(
-        "source", metavar="SRC", help="the folder of images and masks, or a table (docs/data.md tells the layouts)"
-    )
+    parser.add_argument("task", help="a bundle: the name of one that comes with kdseg, or its folder (kdseg new)")
+    text = "the folder of images and masks, or a table (docs/data.md tells the layouts)"
+    parser.add_argument("source", metavar="SRC", help=text)
     parser.add_argument("--out", required=True, metavar="LIST.json", help="the data list to write")
     parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
-    parser.add_argument(
-        "--folds", type=int, default=5, help="for cross-validation over training + validation (default 5)"
-    )
+    parser.add_argument("--folds", type=int, default=5, help="over training + validation (default 5)")
     parser.add_argument(
         "--fractions",
         type=float,
@@ -38,20 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frame", help="of a cine: best (default), or a number from 0")
     parser.add_argument("--level", type=int, help="of whole-slide files; 0 is full resolution")
     parser.add_argument("--mask-suffix", metavar="_END", help="what a mask's name has more than its image's: _anno")
-    parser.add_argument(
-        "--label-names", nargs="+", metavar="VALUE=NAME", help="names of the values in the masks: 1=liver 2=tumour"
-    )
-    parser.add_argument(
-        "--merge", nargs="+", default=(), metavar="VALUES=ONE", help="values that are one class: 1-32=1"
-    )
+    text = "names of the values in the masks: 1=liver 2=tumour"
+    parser.add_argument("--label-names", nargs="+", metavar="VALUE=NAME", help=text)
+    text = "values that are one class: 1-32=1"
+    parser.add_argument("--merge", nargs="+", default=(), metavar="VALUES=ONE", help=text)
     parser.add_argument("--ignored", type=int, help="value in the masks that marks pixels to be left out")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="classes of the task, where they are other ones")
     parser.add_argument("--patient-pattern", metavar="REGEX", help="finds the patient in the path: Image_([0-9]+)")
     parser.add_argument("--layout", help="how the files lie: generic, or one of a public set (default: the task's)")
     parser.add_argument("--protocol", help="a published way to divide the cases, see docs/data.md; or random")
-    parser.add_argument(
-        "--accept", nargs="+", default=(), metavar="KIND", help="take cases in spite of such errors (docs/check.md)"
-    )
+    text = "take cases in spite of such errors (docs/check.md)"
+    parser.add_argument("--accept", nargs="+", default=(), metavar="KIND", help=text)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -65,21 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in ("classes", "layout", "level") if getattr(arguments, name)}
     if arguments.frame is not None:
         given["frame"] = int(arguments.frame) if arguments.frame.isdigit() else arguments.frame
+    options = {name: getattr(arguments, name) for name in OPTIONS}
+    label_names = _names(arguments.label_names or ())
     result = prepare(
-        arguments.source,
-        arguments.out,
-        **settings | given,
-        seed=arguments.seed,
-        folds=arguments.folds,
-        fractions=arguments.fractions,
-        mask_suffix=arguments.mask_suffix,
-        label_names=_names(arguments.label_names or ()),
-        merge=arguments.merge,
-        ignored=arguments.ignored,
-        patient_pattern=arguments.patient_pattern,
-        protocol=arguments.protocol,
-        accept=arguments.accept,
-        progress=True,
+        arguments.source, arguments.out, **settings | given, **options, label_names=label_names, progress=True
     )
     if arguments.json:
         print(json.dumps(asdict(result) | {"datalist": str(result.datalist)}, indent=2, ensure_ascii=False))

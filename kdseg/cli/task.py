@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 
+from kdseg.cli.bundle_options import add_set
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", help="a bundle's name or folder, or the folder of a trained network")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="change it")
+    add_set(parser, "change it")
     parser.add_argument("--out", help="write task.json into this folder, for weights that have none")
 
 

@@ -5,31 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from kdseg.cli.bundle_options import add_bundle_arguments, bundle_settings, with_overlays
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from kdseg.cli.bundle_options import add_bundle_arguments
-
     add_bundle_arguments(parser)
     parser.add_argument("--teacher-network", action="store_true", help="train the teacher's network")
-    parser.add_argument(
-        "--cross-fit",
-        type=int,
-        metavar="K",
-        help="with --teacher-network: K teachers, each trained on all parts of the training cases but one",
-    )
-    parser.add_argument("--seed", type=int, help="seed of weights, batches and augmentation")
-    parser.add_argument("--epochs", type=int, help="length of the training")
+    text = "with --teacher-network: K teachers, each trained on all parts of the training cases but one"
+    parser.add_argument("--cross-fit", type=int, metavar="K", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from kdseg.cli.bundle_options import bundle_settings, with_overlays
     from kdseg.configuration import bundle_folder, run_bundle
     from kdseg.errors import UserError
 
     layers = with_overlays(arguments, "train", *(["train_teacher"] if arguments.teacher_network else []))
-    folder, settings = bundle_folder(arguments.bundle), bundle_settings(arguments, "seed", "epochs")
+    folder, settings = bundle_folder(arguments.bundle), bundle_settings(arguments)
     if arguments.cross_fit is None:
         run_bundle(folder, layers, settings)
         return 0

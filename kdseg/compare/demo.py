@@ -25,11 +25,7 @@ from kdseg.task import open_trained, read_task
 
 __all__ = ["Demo"]
 
-LAYERS = {
-    "teacher": ["train", "train_teacher"],
-    "student_alone": ["train"],
-    "student_distilled": ["train", "distill"],
-}
+LAYERS = {"teacher": ["train", "train_teacher"], "student_alone": ["train"], "student_distilled": ["train", "distill"]}
 """The arms: key in the summary → configuration files."""
 
 
@@ -38,30 +34,18 @@ class Demo:
     """Phantoms → data list → teacher → student alone → student distilled → evaluation → masks of one DICOM file.
 
     The sizes keep it under five minutes on two CPU cores. All arms have the same number of steps; the two students
-    share
-    their first weights, their batches and their augmentation too.
-
-    Args:
-        out: folder for everything; what is there already of the same settings is not done again.
-        images: labelled phantoms.
-        size: of an image, in pixels.
-        epochs: of ``steps`` steps each.
-        steps: of 8 crops of 128×128 pixels.
-        teacher_channels: width of the teacher's first level; the published teacher has 64.
-        method: the distillation method.
-        seed: of the phantoms, the split, the weights and the batches.
-        say: is told what happens.
+    share their first weights, their batches and their augmentation too.
     """
 
-    out: Path
-    images: int = 60
-    size: int = 256
+    out: Path  # folder for everything; what is there already of the same settings is not done again
+    images: int = 60  # labelled phantoms
+    size: int = 256  # of an image, in pixels
     epochs: int = 10
-    steps: int = 20
-    teacher_channels: int = 16
-    method: str = "kd"
-    seed: int = 0
-    say: Callable[[str], None] = print
+    steps: int = 20  # of each epoch, with 8 crops of 128×128 pixels
+    teacher_channels: int = 16  # width of the teacher's first level; the published teacher has 64
+    method: str = "kd"  # the distillation method
+    seed: int = 0  # of the phantoms, the split, the weights and the batches
+    say: Callable[[str], None] = print  # is told what happens
 
     def run(self) -> dict[str, Any]:
         """Do the whole job; the content of ``summary.json``.
@@ -141,15 +125,13 @@ class Demo:
         students = {arm: load(self.out / arm) for arm in LAYERS}
         data = evaluation_data(students["teacher"].task, self.out / "list.json")
         cases = {data[number]["case"]: data[number] for number in range(len(data))}
-        titles = dict(zip(LAYERS, ("teacher", "alone", f"distilled ({self.method})"), strict=True))
+        titles = ("teacher", "alone", f"distilled ({self.method})")
         rows = []
         for case in wanted:
-            item = cases[case]
-            masks = {
-                titles[arm]: student.masks(item, student.prepare)[0].numpy().T for arm, student in students.items()
-            }
             # MONAI's first spatial axis is the picture's width
-            rows.append(OverlayRow(case, np.asarray(item["image"])[0].T, np.asarray(item["label"])[0].T, masks))
+            image, truth = (np.asarray(cases[case][key])[0].T for key in ("image", "label"))
+            masks = [student.masks(cases[case], student.prepare)[0].numpy().T for student in students.values()]
+            rows.append(OverlayRow(case, image, truth, dict(zip(titles, masks, strict=True))))
         overlay_picture(rows, self.out / "overlay.png")
 
 
@@ -176,19 +158,12 @@ def _check_masks(cine: Path, truth: Path, done: Prediction) -> float:
     expected = (int(header.Columns), int(header.Rows), 1, int(header.get("NumberOfFrames", 1)))
     path = Path(done.cases[0]["output"]) if done.cases else done.output_dir
     masks = np.asanyarray(nibabel.load(path).dataobj) if path.is_file() else np.zeros(0)  # type: ignore[attr-defined]
-    label = MaskReader(frame=0).get_data([truth])[0][0] > 0
-    scores = (
-        [
-            2 * float((frame & label).sum()) / max(int(frame.sum() + label.sum()), 1)
-            for frame in (masks > 0).reshape(*masks.shape[:2], -1).transpose(2, 0, 1)
-        ]
-        if masks.shape == expected
-        else []
-    )
-    if not scores:
+    if masks.shape != expected:
         found = f"masks of the shape {masks.shape} {'; '.join(done.set_aside)}"
         raise _unexpected(path, found, f"a mask of every frame, {expected}")
-    return max(scores)
+    label = MaskReader(frame=0).get_data([truth])[0][0] > 0
+    frames = (masks > 0).reshape(*masks.shape[:2], -1).transpose(2, 0, 1)
+    return max(2 * float((frame & label).sum()) / max(int(frame.sum() + label.sum()), 1) for frame in frames)
 
 
 def _unexpected(where: Path, found: str, expected: str) -> UserError:
@@ -199,15 +174,8 @@ def _unexpected(where: Path, found: str, expected: str) -> UserError:
 def _table(arms: Mapping[str, Mapping[str, Any]], method: str) -> str:
     names = dict(zip(LAYERS, ("teacher", "student alone", f"student, {method}"), strict=True))
     rows: list[Sequence[object]] = [
-        [
-            names[arm],
-            f"{values['params']:,}",
-            f"{values['macs'] / 1e9:.2f}",
-            f"{values['ms_per_image']:.1f}",
-            f"{values['dice']:.3f}",
-            f"{values['cldice']:.3f}",
-        ]
-        for arm, values in arms.items()
+        [names[arm], *(own[key] for key in ("params", "macs", "ms_per_image", "dice", "cldice"))]
+        for arm, own in ((arm, {**values, "macs": values["macs"] / 1e9}) for arm, values in arms.items())
     ]
     headers = ["network", "parameters", "GMAC", "ms per image", "Dice", "clDice"]
-    return tabulate(rows, headers, disable_numparse=True, colalign=["left", *["right"] * 5])
+    return tabulate(rows, headers, floatfmt=("", "", ".2f", ".1f", ".3f", ".3f"), intfmt=",")

@@ -73,12 +73,9 @@ def _content(datalist: Path) -> dict[str, Any]:
 def _as_it_is(content: Mapping[str, Any], datalist: Path) -> dict[str, list[Record]]:
     empty = [name for name in ("training", "validation", "test") if not content.get(name)]
     if empty:
-        raise UserError(
-            datalist.name,
-            found=f"no cases in {', '.join(empty)}",
-            expected="training, validation and test cases",
-            fix="make the list with 'kdseg prepare', or compare over its folds with --folds",
-        )
+        found = f"no cases in {', '.join(empty)}"
+        fix = "make the list with 'kdseg prepare', or compare over its folds with --folds"
+        raise UserError(datalist.name, found=found, expected="training, validation and test cases", fix=fix)
     return {name: _records(content, name) for name in ("training", "validation", "test", "unlabelled")}
 
 
@@ -88,12 +85,9 @@ def _by_fold(content: Mapping[str, Any], datalist: Path, folds: int) -> dict[str
     test = _records(content, "test")
     needed = max(folds, 2 if test else 3)
     if len(names) < needed:
-        raise UserError(
-            f"{datalist.name}, --folds {folds}",
-            found=f"{len(names)} folds" + ("" if test else " and no test section"),
-            expected=f"{needed} folds or more in the list",
-            fix=f"make the list with 'kdseg prepare --folds {needed}'",
-        )
+        found = f"{len(names)} folds" + ("" if test else " and no test section")
+        expected, fix = f"{needed} folds or more in the list", f"make the list with 'kdseg prepare --folds {needed}'"
+        raise UserError(f"{datalist.name}, --folds {folds}", found=found, expected=expected, fix=fix)
     unlabelled = _records(content, "unlabelled")
     lists = {}
     for place, name in enumerate(names[:folds]):

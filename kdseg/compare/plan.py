@@ -40,35 +40,20 @@ OF_THE_ARM = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One training.
+    """One training."""
 
-    Args:
-        bundle: folder of the bundle.
-        fold: name of the fold, "all" where there are none.
-        student: name of the student; empty for the teacher.
-        arm: see :class:`~kdseg.compare.request.Arm`; "teacher" for the teacher.
-        seed: of weights, batches and augmentation.
-        folder: where its files go.
-        layers: configuration files.
-        settings: changes to them.
-        key: fingerprint of all that makes its result.
-        stream: cells of the same stream are trained on the same batches.
-        standing: of the method.
-        given: a teacher that was trained before: it is only measured.
-    """
-
-    bundle: Path
-    fold: str
-    student: str
-    arm: str
-    seed: int
-    folder: Path
-    layers: tuple[str, ...]
-    settings: Mapping[str, Any]
-    key: str
-    stream: str
-    standing: str = ""
-    given: bool = False
+    bundle: Path  # folder of the bundle
+    fold: str  # name of the fold, "all" where there are none
+    student: str  # name of the student; empty for the teacher
+    arm: str  # name of the arm; "teacher" for the teacher
+    seed: int  # of weights, batches and augmentation
+    folder: Path  # where its files go
+    layers: tuple[str, ...]  # configuration files
+    settings: Mapping[str, Any]  # changes to them
+    key: str  # fingerprint of all that makes its result
+    stream: str  # cells of the same stream are trained on the same batches
+    standing: str = ""  # of the method
+    given: bool = False  # a teacher that was trained before: it is only measured
 
     @property
     def label(self) -> str:

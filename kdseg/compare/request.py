@@ -27,62 +27,41 @@ FIXED = ("datalist", "fold", "output_dir", "seed", "method", "teacher", "resume"
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train a student.
+    """One way to train a student."""
 
-    Args:
-        name: "alone", a method's name, with "+unlabelled" when half of each batch has no labels, with the terms in
-            brackets when it is part of an ablation.
-        method: name of the method; None for the student alone.
-        unlabelled: whether unlabelled images join the training.
-        method_args: changes to the method's terms.
-    """
-
+    # "alone", a method's name, with "+unlabelled" when half of each batch has no labels, with the terms in
+    # brackets when it is part of an ablation
     name: str
-    method: str | None = None
-    unlabelled: bool = False
-    method_args: Mapping[str, Any] = field(default_factory=dict)
+    method: str | None = None  # name of the method; None for the student alone
+    unlabelled: bool = False  # whether unlabelled images join the training
+    method_args: Mapping[str, Any] = field(default_factory=dict)  # changes to the method's terms
 
 
 @dataclass(frozen=True)
 class CompareRequest:
     """The arguments of ``kdseg compare``.
 
-    Args:
-        bundle: folder of the bundle.
-        datalist: the data list.
-        out: folder for everything.
-        methods: names of methods, also with "+unlabelled" behind them.
-        students: names of networks; none: the bundle's own student.
-        seeds: how many; 0, 1, ….
-        folds: how many of the list's folds; None: the list as it is.
-        semi: numbers of labelled patients; each is a comparison of its own, in ``out/labelled_N``.
-        budget: steps of each training, or minutes ("30m"); None: as long as the bundle's configuration says.
-        teacher: files of a teacher that was trained before, "{fold}" stands for the fold; none: it is trained here.
-        ablate: methods whose terms are tried in parts.
-        tune: trials of each arm's search.
-        device: "cpu", "cuda", …; None: as the bundle's configuration says.
-        settings: texts ``KEY=VALUE`` for all trainings, ``ARM:KEY=VALUE`` for one arm.
-        labelled: patients whose labels are kept; None: all.
-
     Raises:
         UserError: for unknown or repeated names, numbers below 1, and settings that would make the arms unequal.
     """
 
-    bundle: Path
-    datalist: Path
-    out: Path
-    methods: tuple[str, ...] = ()
-    students: tuple[str, ...] = ()
-    seeds: int = 1
-    folds: int | None = None
-    semi: tuple[int, ...] = ()
+    bundle: Path  # folder of the bundle
+    datalist: Path  # the data list
+    out: Path  # folder for everything
+    methods: tuple[str, ...] = ()  # names of methods, also with "+unlabelled" behind them
+    students: tuple[str, ...] = ()  # names of networks; none: the bundle's own student
+    seeds: int = 1  # how many; 0, 1, …
+    folds: int | None = None  # how many of the list's folds; None: the list as it is
+    semi: tuple[int, ...] = ()  # numbers of labelled patients; each is a comparison of its own, in out/labelled_N
+    # steps of each training, or minutes ("30m"); None: as long as the bundle's configuration says
     budget: str | None = None
+    # files of a teacher that was trained before, "{fold}" stands for the fold; none: it is trained here
     teacher: tuple[str, ...] = ()
-    ablate: tuple[str, ...] = ()
-    tune: int = 0
-    device: str | None = None
-    settings: tuple[str, ...] = ()
-    labelled: int | None = None
+    ablate: tuple[str, ...] = ()  # methods whose terms are tried in parts
+    tune: int = 0  # trials of each arm's search
+    device: str | None = None  # "cpu", "cuda", …; None: as the bundle's configuration says
+    settings: tuple[str, ...] = ()  # texts KEY=VALUE for all trainings, ARM:KEY=VALUE for one arm
+    labelled: int | None = None  # patients whose labels are kept; None: all
 
     def __post_init__(self) -> None:
         for name in self.methods:

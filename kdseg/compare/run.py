@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -60,6 +61,30 @@ def compare(request: CompareRequest, command: str = "", engine: Engine = train_h
     """
     # a training that resumes knows its teacher by the path
     request = replace(request, out=request.out.absolute())
+    with _alone_in(request.out):
+        return _run(request, command, engine)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two comparisons at once in one folder would train the same cells over one another."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        # the system lets go of it when the process ends, however it ends
+        lock.acquire(timeout=0)
+    except Timeout:
+        fix = "wait for it, or give another folder"
+        raise UserError(folder, found="a comparison that is at work there", expected="none", fix=fix) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(request: CompareRequest, command: str, engine: Engine) -> list[dict[str, Any]]:
     if request.tune:
         check_optuna()
     steps = steps_of(request, _known(request.out))
@@ -158,12 +183,9 @@ def _known(out: Path) -> dict[str, Any]:
         return {}
     content = json.loads(path.read_text(encoding="utf-8"))
     if content.get("format") != FORMAT or content.get("kdseg_version") != __version__:
-        raise UserError(
-            out,
-            found=f"a comparison of kdseg {content.get('kdseg_version')} (format {content.get('format')})",
-            expected=f"an empty folder, or a comparison of this version ({__version__}, format {FORMAT})",
-            fix="choose another --out, or delete that folder",
-        )
+        found = f"a comparison of kdseg {content.get('kdseg_version')} (format {content.get('format')})"
+        expected = f"an empty folder, or a comparison of this version ({__version__}, format {FORMAT})"
+        raise UserError(out, found=found, expected=expected, fix="choose another --out, or delete that folder")
     return content
 
 

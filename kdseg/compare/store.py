@@ -23,6 +23,7 @@ from kdseg.task import open_trained
 __all__ = ["record"]
 
 FILES = ("report.html", "results.json", "cases.csv", "cells.json", "comparison.json", "tables.csv", "tables.md")
+STUDENT = ("task.json", "model.pt", "history.json")
 
 
 def record(cells: Sequence[Cell], out: Path, store: Path) -> None:
@@ -56,6 +57,10 @@ def record(cells: Sequence[Cell], out: Path, store: Path) -> None:
     if best is not None:
         network, example = _network(best)
         parent.tag("kdseg.registered", best.label)
+        # what kdseg predict models:/… takes
+        for path in (best.folder / name for name in STUDENT):
+            if path.is_file():
+                parent.file(path)
         parent.model(network, example, "student", f"{experiment}_student")
     parent.finish("FINISHED")
 

@@ -99,9 +99,8 @@ def _search(
         done = [trial for trial in study.trials if trial.value is not None]
         if not done:
             reason = todo[place].notes("failed").get("reason", "") if place in todo else "all trials failed"
-            raise UserError(
-                f"--tune, {', '.join(place)}", found=reason, expected="a trial that trains", fix="mend that"
-            )
+            expected = "a trial that trains"
+            raise UserError(f"--tune, {', '.join(place)}", found=reason, expected=expected, fix="mend that")
         values = study.best_params
         logger.info(f"best of {', '.join(place)}: {study.best_value:.4f} on validation with {values}")
         best[place] = _settings(cells[place], values, fixed.get(place, {}))

@@ -17,12 +17,7 @@ DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".bmp", ".gif")
 WHOLE_SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide")
-KINDS = {
-    "dicom": DICOM_SUFFIXES,
-    "nifti": NIFTI_SUFFIXES,
-    "picture": PICTURE_SUFFIXES,
-    "slide": WHOLE_SLIDE_SUFFIXES,
-}
+KINDS = {"dicom": DICOM_SUFFIXES, "nifti": NIFTI_SUFFIXES, "picture": PICTURE_SUFFIXES, "slide": WHOLE_SLIDE_SUFFIXES}
 
 
 def has_dicom_mark(path: Path) -> bool:
@@ -107,9 +102,7 @@ def decoding(name: str, found: str, expected: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = re.sub(r"'[^']*'|\"[^\"]*\"", "…", str(error).split("\n")[0])[:200]
+        fix = "copy or export the file again; it may be truncated or damaged"
         raise UserError(
-            name,
-            found=f"{found} ({type(error).__name__}: {reason})",
-            expected=expected,
-            fix="copy or export the file again; it may be truncated or damaged",
+            name, found=f"{found} ({type(error).__name__}: {reason})", expected=expected, fix=fix
         ) from error

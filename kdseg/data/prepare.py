@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kdseg._version import __version__
 from kdseg.data.checks.comparisons import near_copies
 from kdseg.data.checks.findings import ERROR, Finding, kinds_named, regraded
 from kdseg.data.checks.measures import CaseMeasures
 from kdseg.data.checks.report import check_records
-from kdseg.data.layouts.layout import Found, Layout, Search
+from kdseg.data.layouts.layout import Found, Search
 from kdseg.data.layouts.registry import LAYOUTS
 from kdseg.data.lists.classes import class_numbers, merged
 from kdseg.data.lists.datalist import IGNORED_NAME, SECTIONS, Record, save_datalist, split_by_patient
@@ -30,19 +31,11 @@ PRIORITY = ("test", "validation", "training", None, "unlabelled")
 
 @dataclass(frozen=True)
 class Preparation:
-    """What came out.
-
-    Attributes:
-        datalist: the list's path.
-        counts: the number of cases by section.
-        problems: what was left out: "case", "file", "kind" (the same words for all of a kind), "reason", and perhaps
-            "near": the file that was probably meant.
-        notes: remarks that are no fault.
-    """
+    """What came out; problems and notes are those of :class:`kdseg.data.layouts.layout.Found`."""
 
     datalist: Path
-    counts: dict[str, int]
-    problems: list[dict[str, str]]
+    counts: dict[str, int]  # cases by section
+    problems: list[dict[str, str]]  # what was left out
     notes: list[str]
 
 
@@ -108,22 +101,24 @@ def prepare(
             labels lack a class of the task; when no labelled case is left.
     """
     if frame == "all":
-        raise UserError(
-            "frame", found="'all'", expected="'best' or a number", fix="a mask belongs to one frame: name it"
-        )
+        expected = "'best' or a number"
+        raise UserError("frame", found="'all'", expected=expected, fix="a mask belongs to one frame: name it")
     way = LAYOUTS.find(layout)
     protocol = protocol or RANDOM
-    if protocol not in (RANDOM, *way.protocols):
-        names = [RANDOM, *way.protocols]
-        raise UserError(
-            "protocol", found=f"'{protocol}'", expected=f"one of {', '.join(names)}", fix=suggestion(protocol, names)
-        )
+    names = [RANDOM, *way.protocols]
+    if protocol not in names:
+        expected = f"one of {', '.join(names)}"
+        raise UserError("protocol", found=f"'{protocol}'", expected=expected, fix=suggestion(protocol, names))
     accepted = kinds_named(accept)
     refused = [kind for kind in kinds_named(refuse) if kind not in accepted]
     source, out = Path(source).absolute(), Path(out).absolute()
     root = source.parent if source.is_file() else source
     found = way.find(Search(source, out.parent / f"{out.stem}_masks", kind, modality, series, plane, mask_suffix))
-    labels = _labels(found, way, classes, label_names or {}, merge, ignored)
+    in_order = {str(number): name for number, name in enumerate(["background", *classes])}
+    label_names = {str(int(value)): name for value, name in (label_names or {}).items()}
+    labels = merged({**(found.labels or way.labels or in_order), **label_names}, merge)
+    if ignored is not None:
+        labels[str(ignored)] = IGNORED_NAME
     class_numbers(labels, classes)
     if found.records:
         found.notes.append(assign_patients(found.records, root, patient_pattern))
@@ -137,14 +132,12 @@ def prepare(
     measures = {case.case: case for case in cases}
     _join_near_copies(kept, [measures[record["case"]] for record in kept], found)
     split = _divided(kept, source, found, seed=seed, fractions=fractions, folds=folds)
-    cines = [
-        record for record in kept if "label" in record and measures[record["case"]].counts.get("frame_count", 1) > 1
-    ]
-    if cines:
+    frames = [measures[record["case"]].counts.get("frame_count", 1) for record in kept if "label" in record]
+    if cines := sum(count > 1 for count in frames):
         found.notes.append(
-            f"{len(cines)} labelled cine(s): frame '{frame}' is taken to be the one that the mask was drawn on"
+            f"{cines} labelled cine(s): frame '{frame}' is taken to be the one that the mask was drawn on"
         )
-    datalist = {
+    datalist: dict[str, Any] = {
         "name": out.stem,
         "task": task,
         "description": description,
@@ -156,37 +149,16 @@ def prepare(
         "checks": {"accept": accepted, "refuse": refused},
         "kdseg_version": __version__,
         "root": Path(os.path.relpath(root, out.parent)).as_posix(),
-        **{
-            section: [_written(record, measures[record["case"]], root) for record in records]
-            for section, records in split.items()
-        },
     }
+    for section, records in split.items():
+        datalist[section] = [_written(record, measures[record["case"]], root) for record in records]
     save_datalist(datalist, out)
     counts = {section: len(records) for section, records in split.items()}
     return Preparation(out, counts, found.problems, found.notes)
 
 
-def _labels(
-    found: Found,
-    layout: Layout,
-    classes: Sequence[str],
-    names: Mapping[str, str],
-    merge: Sequence[str],
-    ignored: int | None,
-) -> dict[str, str]:
-    """Value in the masks → name."""
-    in_order = {"0": "background"} | {str(number): name for number, name in enumerate(classes, start=1)}
-    labels = {**(found.labels or layout.labels or in_order), **{str(int(value)): name for value, name in names.items()}}
-    labels = merged(labels, merge)
-    return labels if ignored is None else {**labels, str(ignored): IGNORED_NAME}
-
-
 def _without_faults(
-    records: Sequence[Record],
-    cases: Sequence[CaseMeasures],
-    findings: Sequence[Finding],
-    root: Path,
-    found: Found,
+    records: Sequence[Record], cases: Sequence[CaseMeasures], findings: Sequence[Finding], root: Path, found: Found
 ) -> list[Record]:
     """The records without an error; of copies and of patients in two sections the first by priority stays."""
     errors = {case: finding for finding in reversed(findings) if finding.grade == ERROR for case in finding.cases}
@@ -246,12 +218,8 @@ def _divided(
     labelled = [record for record in kept if "label" in record]
     if not labelled:
         told = [f"{problem['file']}: {problem['reason']}" for problem in found.problems[:3]] or found.notes[:3]
-        raise UserError(
-            source,
-            found=f"no image with a usable mask ({'; '.join(told)})",
-            expected="images and masks",
-            fix="see docs/data.md for the layouts that are understood",
-        )
+        expected, fix = "images and masks", "see docs/data.md for the layouts that are understood"
+        raise UserError(source, found=f"no image with a usable mask ({'; '.join(told)})", expected=expected, fix=fix)
     split = split_by_patient(labelled, seed=seed, fractions=fractions, folds=folds)
     tested = {record["patient"] for record in split["test"]}
     unlabelled = [record for record in kept if "label" not in record]

@@ -1,105 +1,91 @@
-"""Masks for files and folders: one case after the other, a bad one is set aside and the rest goes on."""
+"""Masks for files and folders from a trained network or an export."""
 
 from __future__ import annotations
 
-import logging
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kdseg.data import find_images, find_volume_files
-from kdseg.deploy.student import Student, check_modality
-from kdseg.errors import reason_of, user_error_in
-from kdseg.transforms import SaveMaskd
+from kdseg.data.modality import WrongModalityError, check_modality
+from kdseg.masks import Mask, mask_of
+from kdseg.masks.inputs import Input, Wanted
+from kdseg.masks.pipeline import Prediction, segment_files
+from kdseg.runtime import RuntimeStudent
+
+if TYPE_CHECKING:
+    from kdseg.deploy.student import Student
 
 __all__ = ["Prediction", "predict_files"]
 
-logger = logging.getLogger(__name__)
+Ask = Callable[[str], bool]
 
 
-@dataclass
-class Prediction:
-    """What :func:`predict_files` did.
-
-    Attributes:
-        output_dir: where the masks are.
-        cases: input, output, frames, seconds and the ml of each class, of every case that was segmented.
-        set_aside: why the others were not.
-    """
-
-    output_dir: Path
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    set_aside: list[str] = field(default_factory=list)
-
-
-def predict_files(student: Student, source: str | Path, output_dir: str | Path, overwrite: bool = False) -> Prediction:
-    """Write a mask for every image of a folder, in the form of its input.
+def predict_files(
+    student: Student | RuntimeStudent,
+    source: str | Path | Sequence[str | Path],
+    output_dir: str | Path,
+    overwrite: bool = False,
+    *,
+    formats: Sequence[str] = ("nifti",),
+    preview: bool = False,
+    every_series: bool = False,
+    force: bool = False,
+    ask: Ask | None = None,
+) -> Prediction:
+    """Write a mask for every image of the sources, in the form of its input.
 
     Args:
-        student: see :class:`Student`.
-        source: a file, or a folder with all that is in it; of every DICOM study the series that the task wants.
-        output_dir: where the masks go; the folders of ``source`` are mirrored in it.
+        student: see :func:`kdseg.load`.
+        source: files, folders with all that is in them, zip archives; of every DICOM study the series that the task
+            wants.
+        output_dir: where the masks go; folders of the sources are mirrored in it.
         overwrite: replace files that are there already.
+        formats: of masks of DICOM images: "nifti", "seg", "rtstruct", "capture".
+        preview: write a picture of each mask beside it.
+        every_series: of a study all series that fit, in place of the largest.
+        force: take images of other modalities than the task's as well.
+        ask: is asked once, with the reason, before such an image is refused.
 
     Raises:
         UserError: when there is no such place, no image in it, or the masks cannot be written there at all.
     """
-    from tqdm import tqdm
+    sources = [source] if isinstance(source, (str, Path)) else source
+    steps = _Steps(student, every_series, force, ask)
+    return segment_files(steps, sources, output_dir, formats=formats, preview=preview, overwrite=overwrite)
 
-    entries, result = _inputs(student, source), Prediction(Path(output_dir))
-    result.output_dir.mkdir(parents=True, exist_ok=True)
-    saver = SaveMaskd("pred", output_dir, source, labels=student.task.labels, overwrite=overwrite)
-    # disable=None: a bar in a terminal only
-    for entry in tqdm(entries, desc="segmenting", unit="file", disable=None):
-        first = Path(entry[0] if isinstance(entry, list) else entry)
-        if _is_own_mask(first, result.output_dir):
-            continue
-        started = time.perf_counter()
+
+class _Steps:
+    """A student as :func:`segment_files` wants it."""
+
+    def __init__(self, student: Student | RuntimeStudent, every_series: bool, force: bool, ask: Ask | None) -> None:
+        task = student.task
+        modality = task.modality[0] if len(task.modality) == 1 and not force else None
+        self.wanted = Wanted(task.kind, modality, task.series, task.plane, every_series)
+        self.student, self.maker = student.of_any_modality() if force else student, student.maker
+        self._ask = ask
+
+    def read(self, item: Input) -> Any:
+        task = self.student.task
         try:
-            if student.task.kind == "picture":
-                check_modality(first, student.task.modality, student.task.name)
-            item = student.prepare({"image": entry})
-            mask = student.masks(item, student.prepare)
-            path = saver.save(mask, item["image"].meta)
-        # whatever a case raises, in reading, transforms, network or writing, is its own affair
-        except Exception as error:
-            told = user_error_in(error)
-            result.set_aside.append(str(told) if told else f"{first.name}: {reason_of(error)}")
-            logger.debug("set aside", exc_info=error)
-            continue
-        meta = item["image"].meta
-        result.cases.append(
-            {
-                "input": str(first),
-                "output": str(path),
-                "frame": meta.get("frame"),
-                "frames": int(mask.shape[0]),
-                **({"series": meta["series"]} if meta.get("series") else {}),
-                "ml": _volumes(mask, meta, student.task.labels) if student.task.kind == "volume" else {},
-                "seconds": round(time.perf_counter() - started, 3),
-            }
-        )
-    return result
+            check_modality(item.path, task.modality, task.name)
+        except WrongModalityError as error:
+            ask, self._ask = self._ask, None  # asked once
+            if ask is None or not ask(str(error)):
+                raise
+            self.student = self.student.of_any_modality()
+        # the student goes along: the answer to a question may change it while another image is on its way
+        return self.student, self.student.read(item.entry)
 
+    def prepare(self, image: Any) -> Any:
+        student, values = image
+        return student, student.prepared(values)
 
-def _inputs(student: Student, source: str | Path) -> list[Any]:
-    if student.task.kind == "picture":
-        return list(find_images(source))
-    modality = student.task.modality[0] if len(student.task.modality) == 1 else None
-    return find_volume_files(source, modality=modality, description=student.task.series, plane=student.task.plane)
-
-
-def _is_own_mask(path: Path, output_dir: Path) -> bool:
-    """Whether a file in the folder of the masks is one: it is not segmented again."""
-    return output_dir.resolve() in path.resolve().parents and SaveMaskd.is_marked(path)
-
-
-def _volumes(mask: Any, meta: Any, labels: dict[str, str]) -> dict[str, float]:
-    """Millilitres of each class."""
-    import numpy as np
-
-    voxel = abs(float(np.linalg.det(np.asarray(meta["original_affine"])[:3, :3]))) / 1000
-    return {
-        name: round(float((mask == int(number)).sum()) * voxel, 3) for number, name in labels.items() if number != "0"
-    }
+    def segment(self, prepared: Any, item: Input) -> tuple[Mask, Mapping[str, float], list[str]]:
+        student, image = prepared
+        started = time.perf_counter()
+        values, meta, network = student.timed_masks(image)
+        mask = mask_of(values, meta, student.task.labels, item.files, self.maker)
+        unknown = meta.get("spacing_known") is False and mask.file_format == "dicom"
+        remarks = ["the spacing is not known"] if unknown else []
+        return mask, {"network": network, "finish": time.perf_counter() - started - network}, remarks

@@ -16,7 +16,7 @@ from kdseg.distill.soft_labels import soft_logits
 from kdseg.distill.taps import BEFORE, IMAGE, LOGITS, TapRecorder, tap_paths
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.cross_fit import CrossFitTeacher
-from kdseg.distill.terms import Method, expand_taps
+from kdseg.distill.terms import Method, Term, expand_taps
 from kdseg.errors import UserError
 from kdseg.losses import AdversarialLoss, DistillationLoss
 from kdseg.losses.base import Head
@@ -221,12 +221,15 @@ class Distiller(nn.Module):
 
 def _possible(method: Method, student: Sequence[str], teacher: Sequence[str]) -> Method:
     """The method without its optional terms whose taps a network lacks."""
-    lacking = [
-        name
-        for name, term in method.terms.items()
-        if term.optional
-        and not (set(term.taps) <= set(student) and set(term.teacher_taps or term.taps) <= set(teacher))
-    ]
+
+    def found(term: Term) -> bool:
+        try:
+            taps_s, taps_t = expand_taps(term, student, teacher)
+        except UserError:
+            return False
+        return set(taps_s) <= set(student) and set(taps_t) <= set(teacher)
+
+    lacking = [name for name, term in method.terms.items() if term.optional and not found(term)]
     if lacking:
         logger.warning(f"left out for want of features: {', '.join(lacking)}; the method goes on without")
     return replace(method, terms={name: term for name, term in method.terms.items() if name not in lacking})

@@ -21,8 +21,9 @@ class Term:
 
     Args:
         loss: a name of :data:`kdseg.distill.methods.LOSSES`.
-        taps: the taps that the loss reads, in its order. ``{level}`` stands for every level at which both networks have
-            all taps of the list: ``("enc{level}", "dec{level}")`` becomes ``enc1, dec1, enc2, dec2, …``.
+        taps: the taps that the loss reads, in its order. A level that one of the networks lacks is taken at the nearest
+            that both have, the taps of one level together. ``{level}`` stands for every level at which both have all
+            taps of the list: ``("enc{level}", "dec{level}")`` becomes ``enc1, dec1, enc2, dec2, …``.
             ``{deeper}`` leaves out full resolution, ``{deepest}`` all levels but the last; ``{finest}`` is each
             network's own first level: ``dec{finest}`` is its last feature map before the classifier.
         weight: factor of the term in the total loss where ``share`` does not find it; 0 leaves the term out.
@@ -44,6 +45,8 @@ class Term:
     optional: bool = False
 
 
+_LEVEL = re.compile(r"(\D+)(\d+)(:pre)?")
+
 PATTERNS = ("{level}", "{deeper}", "{deepest}", "{finest}")
 
 
@@ -63,7 +66,7 @@ class Method:
 
 
 def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The taps of a term for two networks, ``{level}`` and its like written out.
+    """The taps of a term for two networks: ``{level}`` and its like written out, levels that one lacks replaced.
 
     Args:
         term: the term.
@@ -76,6 +79,8 @@ def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> t
     Example:
         >>> expand_taps(Term("feature_similarity", ("enc{level}",)), ["enc1", "enc2"], ["enc2", "enc3"])
         (['enc2'], ['enc2'])
+        >>> expand_taps(Term("fitnet", ("enc2", "dec2")), ["enc3", "dec3"], ["enc2", "enc3", "dec2", "dec3"])
+        (['enc3', 'dec3'], ['enc3', 'dec3'])
         >>> expand_taps(Term("affinity", ("enc{deepest}", "logits")), ["enc1", "enc2"], ["enc1", "enc2", "enc3"])
         (['enc2', 'logits'], ['enc2', 'logits'])
     """
@@ -84,6 +89,8 @@ def expand_taps(term: Term, student: Iterable[str], teacher: Iterable[str]) -> t
         found = f"{len(patterns_s)} for the student, {len(patterns_t)} for the teacher"
         raise UserError("taps of a term", found=found, expected="as many for both", fix="name them in pairs")
     has_s, has_t = set(student), set(teacher)
+    if term.teacher_taps is None:
+        patterns_s = patterns_t = _nearest(patterns_s, has_s, has_t)
     patterns_s, patterns_t = _finest(patterns_s, has_s), _finest(patterns_t, has_t)
     patterns = (*patterns_s, *patterns_t)
     if not any(_is_pattern(pattern) for pattern in patterns):
@@ -112,6 +119,21 @@ def _finest(patterns: tuple[str, ...], has: set[str]) -> tuple[str, ...]:
     if level is None:
         raise _no_level(patterns, has, has)
     return tuple(_at(p, level) if p in finest else p for p in patterns)
+
+
+def _nearest(taps: tuple[str, ...], student: set[str], teacher: set[str]) -> tuple[str, ...]:
+    """A student may begin at a quarter of the size: what is asked for at half of it is then taken there, of both."""
+    moved = {tap: tap for tap in taps}
+    levels = {tap: int(match[2]) for tap in taps if (match := _LEVEL.fullmatch(tap))}
+    for level in set(levels.values()):
+        together = {tap for tap, its in levels.items() if its == level}
+        if together <= student & teacher or not together <= student | teacher:
+            continue
+        at = {n: {tap: _LEVEL.sub(rf"\g<1>{n}\3", tap) for tap in together} for n in _numbers(student | teacher)}
+        common = [number for number, its in at.items() if set(its.values()) <= student & teacher]
+        if common:
+            moved |= at[min(common, key=lambda number: (abs(number - level), number))]
+    return tuple(moved[tap] for tap in taps)
 
 
 def _numbers(taps: set[str]) -> list[int]:

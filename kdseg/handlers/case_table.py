@@ -82,12 +82,8 @@ class CaseTable:
     def _measure(self, engine: Engine) -> None:
         output = engine.state.output
         if not isinstance(output, list):
-            raise UserError(
-                "evaluator",
-                found="output that is still a batch",
-                expected="a list of cases",
-                fix="leave 'decollate' of the evaluator at true",
-            )
+            fix = "leave 'decollate' of the evaluator at true"
+            raise UserError("evaluator", found="output that is still a batch", expected="a list of cases", fix=fix)
         for record, item in zip(engine.state.batch, output, strict=True):
             case = case_name(record, item, number=len(self.rows))
             # the prediction's own grid counts: it differs from the image's when the postprocessing inverts a resampling

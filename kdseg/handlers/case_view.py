@@ -21,17 +21,13 @@ RADIOLOGICAL = ("L", "P", "S")
 
 @dataclass(frozen=True)
 class CaseView:
-    """A picture of a case.
+    """A picture of a case."""
 
-    Attributes:
-        image: values ``HW``.
-        truth, prediction: class numbers ``HW``, 0 = background, 255 in the truth = ignored.
-        slice: of a volume which axial slice it is, from 1 at the feet, and how many there are; None of a picture.
-    """
-
-    image: NDArray[np.generic]
+    image: NDArray[np.generic]  # values HW
+    # truth, prediction: class numbers HW, 0 = background, 255 in the truth = ignored
     truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
+    # of a volume which axial slice it is, from 1 at the feet, and how many there are; None of a picture
     slice: tuple[int, int] | None
 
 

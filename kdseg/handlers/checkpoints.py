@@ -53,12 +53,8 @@ class BestModel:
 
     def attach(self, evaluator: Workflow) -> None:
         if evaluator.state.epoch_length == 0:
-            raise UserError(
-                "validation",
-                found="no cases",
-                expected="some: they choose the weights that are kept",
-                fix="give kdseg prepare a second fraction above 0, for example --fractions 0.6 0.2 0.2",
-            )
+            found, fix = "no cases", "give kdseg prepare a second fraction above 0, for example --fractions 0.6 0.2 0.2"
+            raise UserError("validation", found=found, expected="some: they choose the weights that are kept", fix=fix)
         evaluator.add_event_handler(Events.COMPLETED, self)
 
     def __call__(self, evaluator: Workflow) -> None:
@@ -160,12 +156,9 @@ class TrainingCheckpoint:
             raise UserError(self.path, found=found, expected="a training checkpoint", fix=fix) from error
         missing = [name for name in self.objects if name not in content]
         if content.get("key") != self.key or missing:
-            raise UserError(
-                self.path,
-                found="the checkpoint of a training with other settings",
-                expected="the same settings and data list",
-                fix="choose another --output_dir, or delete the file to start anew",
-            )
+            found = "the checkpoint of a training with other settings"
+            fix = "choose another --output_dir, or delete the file to start anew"
+            raise UserError(self.path, found=found, expected="the same settings and data list", fix=fix)
         for name, thing in self.objects.items():
             thing.load_state_dict(content[name])
         trainer.state.epoch = content["trainer"]["epoch"]

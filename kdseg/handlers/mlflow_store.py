@@ -156,12 +156,9 @@ def reason(error: Exception, uri: str) -> str:
 
 def _connected(uri: str) -> MlflowClient:
     if "://" not in uri or uri.startswith("file:"):
-        raise UserError(
-            "tracking_uri",
-            found=f"the folder {uri!r}",
-            expected="a database or a server, because MLflow no longer keeps runs in folders",
-            fix="write sqlite:///out/mlflow.db, or http://host:port of a running MLflow server",
-        )
+        expected = "a database or a server, because MLflow no longer keeps runs in folders"
+        fix = "write sqlite:///out/mlflow.db, or http://host:port of a running MLflow server"
+        raise UserError("tracking_uri", found=f"the folder {uri!r}", expected=expected, fix=fix)
     if uri.startswith(SQLITE):
         prepare_database(_database(uri), make=_make_tables)
     return _quiet_client(uri)
@@ -209,12 +206,9 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
             if found is None:
                 raise
     if found.lifecycle_stage == "deleted":
-        raise UserError(
-            "experiment",
-            found=f"{name!r}, which was deleted in MLflow",
-            expected="an experiment that is active",
-            fix=f"restore it with 'mlflow experiments restore -x {found.experiment_id}' or choose another name",
-        )
+        expected = "an experiment that is active"
+        fix = f"restore it with 'mlflow experiments restore -x {found.experiment_id}' or choose another name"
+        raise UserError("experiment", found=f"{name!r}, which was deleted in MLflow", expected=expected, fix=fix)
     return found.experiment_id
 
 

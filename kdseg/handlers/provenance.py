@@ -46,12 +46,9 @@ def data_list_facts(path: str | Path) -> dict[str, str | int]:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         sections = {key: value for key, value in content.items() if isinstance(value, list)}
     except (OSError, ValueError, AttributeError) as error:
-        raise UserError(
-            path,
-            found=f"no readable data list ({type(error).__name__})",
-            expected="a JSON file with the sections training, validation, test",
-            fix="make one with 'kdseg prepare'",
-        ) from error
+        found = f"no readable data list ({type(error).__name__})"
+        expected = "a JSON file with the sections training, validation, test"
+        raise UserError(path, found=found, expected=expected, fix="make one with 'kdseg prepare'") from error
     return {"sha256": content_hash(path), **{name: len(cases) for name, cases in sections.items()}}
 
 

@@ -88,9 +88,6 @@ class TermWatch:
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if not broken:
             return
-        raise UserError(
-            f"loss at step {trainer.state.iteration}",
-            found=f"no finite number in {', '.join(broken)}",
-            expected="finite terms",
-            fix="lower the learning rate or that term's weight, switch amp off, or check the input for NaN",
-        )
+        found = f"no finite number in {', '.join(broken)}"
+        fix = "lower the learning rate or that term's weight, switch amp off, or check the input for NaN"
+        raise UserError(f"loss at step {trainer.state.iteration}", found=found, expected="finite terms", fix=fix)

@@ -72,12 +72,9 @@ class TrustedCentreInferer(SlidingWindowInferer):
     def _tile_and_border(self, dimensions: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         tile, border = ensure_tuple_rep(self.roi_size, dimensions), ensure_tuple_rep(self.border, dimensions)
         if any(edge < 0 or side <= 2 * edge for side, edge in zip(tile, border, strict=True)):
-            raise UserError(
-                "border",
-                found=f"{self.border} pixels at each edge of tiles of {self.roi_size}",
-                expected="less than half of the tile",
-                fix="take larger tiles or a smaller border",
-            )
+            found = f"{self.border} pixels at each edge of tiles of {self.roi_size}"
+            expected = "less than half of the tile"
+            raise UserError("border", found=found, expected=expected, fix="take larger tiles or a smaller border")
         return tile, border
 
 

@@ -78,21 +78,14 @@ def case_metrics(
     check_metric_names(metrics)
     prediction, label = (convert_to_tensor(tensor, track_meta=False).float() for tensor in (prediction, label))
     if not torch.equal(prediction, prediction.round()):
-        raise UserError(
-            "prediction",
-            found="values that are not whole numbers",
-            expected="a hard mask",
-            fix="end the postprocessing of 'pred' with AsDiscreted (argmax or threshold)",
-        )
+        fix = "end the postprocessing of 'pred' with AsDiscreted (argmax or threshold)"
+        raise UserError("prediction", found="values that are not whole numbers", expected="a hard mask", fix=fix)
     valid = (label != IGNORED).all(dim=0)
     for name, tensor in {"prediction": prediction, "probability": probability}.items():
         if tensor is not None and tensor.shape[1:] != valid.shape:
-            raise UserError(
-                name,
-                found=f"shape {tuple(tensor.shape[1:])}",
-                expected=f"the shape of the label, {tuple(valid.shape)}",
-                fix="bring both to one grid in the postprocessing, with Invertd or by not resizing the label",
-            )
+            found = f"shape {tuple(tensor.shape[1:])}"
+            fix = "bring both to one grid in the postprocessing, with Invertd or by not resizing the label"
+            raise UserError(name, found=found, expected=f"the shape of the label, {tuple(valid.shape)}", fix=fix)
     predicted = _class_masks(prediction, len(classes), "prediction") & valid
     true = _class_masks(label, len(classes), "label") & valid
 
@@ -121,12 +114,9 @@ def case_metrics(
 def _class_channels(tensor: torch.Tensor, count: int, name: str) -> torch.Tensor:
     """The channels of the classes, without the background's."""
     if tensor.shape[0] not in (count, count + 1):
-        raise UserError(
-            name,
-            found=f"{tensor.shape[0]} channels",
-            expected=f"{count} channels, one a class, or {count + 1} with the background",
-            fix="name the classes in 'classes', without the background",
-        )
+        expected = f"{count} channels, one a class, or {count + 1} with the background"
+        fix = "name the classes in 'classes', without the background"
+        raise UserError(name, found=f"{tensor.shape[0]} channels", expected=expected, fix=fix)
     return tensor[-count:]
 
 

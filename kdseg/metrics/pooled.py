@@ -55,12 +55,10 @@ class PooledMetric(CumulativeIterationMetric):
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None, **kwargs: Any) -> Tensor:
         """Counts of true and false positives and negatives ``BK4`` of class numbers ``B1H[WD]``."""
         if y is None or y_pred.shape != y.shape or y.shape[1] != 1:
-            raise UserError(
-                "prediction and label",
-                found=f"the shapes {tuple(y_pred.shape)} and {None if y is None else tuple(y.shape)}",
-                expected="class numbers of one shape, in one channel",
-                fix="end the postprocessing of 'pred' with AsDiscreted (argmax or threshold)",
-            )
+            found = f"the shapes {tuple(y_pred.shape)} and {None if y is None else tuple(y.shape)}"
+            expected = "class numbers of one shape, in one channel"
+            fix = "end the postprocessing of 'pred' with AsDiscreted (argmax or threshold)"
+            raise UserError("prediction and label", found=found, expected=expected, fix=fix)
         return torch.cat([self._counts(*pair) for pair in zip(y_pred, y, strict=True)])
 
     def _counts(self, prediction: Tensor, label: Tensor) -> Tensor:

@@ -14,12 +14,9 @@ __all__ = ["SurfaceDistances", "surface_distances"]
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Distances from every point of one surface to the other surface, and back.
+    """Distances from every point of one surface to the other surface, and back."""
 
-    Attributes:
-        there, back: one distance for each point of the predicted surface, and of the true one.
-    """
-
+    # there, back: one distance for each point of the predicted surface, and of the true one
     there: np.ndarray
     back: np.ndarray
 

@@ -4,6 +4,7 @@ from kdseg.networks.count import count_conv_parameters, count_macs, count_parame
 from kdseg.networks.enet import ENet
 from kdseg.networks.erfnet import ERFNet
 from kdseg.networks.fanet import FANet
+from kdseg.networks.folded_unet import FoldedUNet
 from kdseg.networks.mobile_unet import MobileUNet
 from kdseg.networks.projected_enet import ProjectedENet
 from kdseg.networks.registry import NETWORKS, NetworkEntry, build_network, register_network
@@ -15,6 +16,7 @@ __all__ = [
     "ENet",
     "ERFNet",
     "FANet",
+    "FoldedUNet",
     "MobileUNet",
     "NetworkEntry",
     "ProjectedENet",

@@ -52,6 +52,9 @@ class ERFNet(nn.Module):
         )
         self.head = nn.ConvTranspose2d(16, out_channels, 2, stride=2)
 
+    # TorchScript would compile the property
+    __jit_unused_properties__ = ("taps",)
+
     @property
     def taps(self) -> dict[str, str]:
         """Semantic name of each tap to the path of its module; 1 would be full resolution."""
@@ -67,11 +70,12 @@ class ERFNet(nn.Module):
         }
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        check_divisible(self, image, 8)
+        if not torch.jit.is_scripting():
+            check_divisible(self, image, 8)
         features = image
-        for down, blocks in zip(self.down, self.encoder, strict=True):
+        for down, blocks in zip(self.down, self.encoder):  # noqa: B905  TorchScript's zip knows no strict
             features = blocks(down(features))
-        for up, blocks in zip(self.up, self.decoder, strict=True):
+        for up, blocks in zip(self.up, self.decoder):  # noqa: B905  TorchScript's zip knows no strict
             features = blocks(up(features))
         return self.head(features)
 

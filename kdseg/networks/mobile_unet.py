@@ -60,6 +60,9 @@ class MobileUNet(nn.Module):
         self.decoder = nn.ModuleList(InvertedResidual(2 * width, width, 6) for width in widths[1:])
         self.head = nn.Sequential(nn.Conv2d(16, 3, 1), nn.Conv2d(3, out_channels, 1))
 
+    # TorchScript would compile the property
+    __jit_unused_properties__ = ("taps",)
+
     @property
     def taps(self) -> dict[str, str]:
         """Semantic name of each tap to the path of its module; 1 would be full resolution."""
@@ -69,14 +72,15 @@ class MobileUNet(nn.Module):
         return encoder | up | decoder
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        check_divisible(self, image, 32)
+        if not torch.jit.is_scripting():
+            check_divisible(self, image, 32)
         features = image
         skips: list[torch.Tensor] = []
         for stage in self.encoder:
             features = stage(features)
             skips.append(features)
         skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
+        for up, block in zip(self.up, self.decoder):  # noqa: B905  TorchScript's zip knows no strict
             features = block(torch.cat([skips.pop(), up(features)], dim=1))
         return F.interpolate(self.head(features), scale_factor=2.0, mode="bilinear", align_corners=False)
 

@@ -16,6 +16,7 @@ from kdseg.errors import UserError, suggestion
 from kdseg.networks.enet import ENet
 from kdseg.networks.erfnet import ERFNet
 from kdseg.networks.fanet import FANet
+from kdseg.networks.folded_unet import FoldedUNet
 from kdseg.networks.mobile_unet import MobileUNet
 from kdseg.networks.projected_enet import ProjectedENet
 from kdseg.networks.unet import SeparableUNet, ThinUNet, UNet
@@ -33,7 +34,7 @@ class NetworkEntry:
     Args:
         constructor: its class.
         standing: where it comes from: ``code`` (as in the authors' code), ``reconstruction``, ``monai``, or ``own``
-            (a user's).
+            (ours, or a user's).
         settings: what the constructor is given besides channels and dimensions.
         spatial_dims: the numbers of spatial dimensions that it has.
         published_channels: channels in and out at which its size is published; ``kdseg networks`` lists it with these.
@@ -54,6 +55,7 @@ _OWN = {
     "unet": NetworkEntry(UNet, "code"),
     "thin_unet": NetworkEntry(ThinUNet, "reconstruction"),
     "separable_unet": NetworkEntry(SeparableUNet, "reconstruction"),
+    "folded_unet": NetworkEntry(FoldedUNet, "own"),
     "fanet": NetworkEntry(FANet, "code", spatial_dims=(2,), published_channels=(1, 2)),
     "mobile_unet": NetworkEntry(MobileUNet, "code", spatial_dims=(2,), published_channels=(1, 2)),
     "enet": NetworkEntry(ENet, "code", published_channels=(1, 2)),

@@ -12,7 +12,7 @@ from kdseg.errors import UserError
 __all__ = ["check_divisible", "check_more_than_one"]
 
 
-def check_divisible(network: nn.Module, image: torch.Tensor, factor: int) -> None:
+def check_divisible(network: nn.Module, image: torch.Tensor, factor: int | Sequence[int]) -> None:
     """Refuse an image batch whose spatial sizes are not multiples of ``factor``.
 
     Nothing is checked while the network is traced, compiled or exported: sizes may be symbols there, and a check on
@@ -21,7 +21,7 @@ def check_divisible(network: nn.Module, image: torch.Tensor, factor: int) -> Non
     Args:
         network: the network that asks, for its name and number of spatial dimensions.
         image: its input, ``BNHW[D]``.
-        factor: how often the network divides a size, as a power of two.
+        factor: what the network divides a size by; one number for each axis where they differ.
 
     Raises:
         UserError: with the shape received, the rule, and the nearest shape that works.
@@ -35,13 +35,15 @@ of 16. To mend it: pad or crop to 112×96, for example with MONAI's DivisiblePad
     if _is_symbolic():
         return
     sizes: Sequence[int] = image.shape[2:]
-    if any(size % factor for size in sizes):
-        near = "×".join(str(-(-size // factor) * factor) for size in sizes)
+    factors = [factor] * len(sizes) if isinstance(factor, int) else list(factor)
+    if any(size % its for size, its in zip(sizes, factors, strict=True)):
+        near = "×".join(str(-(-size // its) * its) for size, its in zip(sizes, factors, strict=True))
+        one = len(set(factors)) == 1
         raise UserError(
             type(network).__name__,
             found=f"an image batch of shape {'×'.join(str(size) for size in image.shape)}",
-            expected=f"sizes that are multiples of {factor}",
-            fix=f"pad or crop to {near}, for example with MONAI's DivisiblePadd(k={factor})",
+            expected=f"sizes that are multiples of {factors[0] if one else '×'.join(map(str, factors))}",
+            fix=f"pad or crop to {near}, for example with MONAI's DivisiblePadd(k={factors[0] if one else factors})",
         )
 
 

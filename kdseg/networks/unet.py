@@ -44,6 +44,9 @@ class UNet(nn.Module):
         'encoder.1'
     """
 
+    # TorchScript would compile the property
+    __jit_unused_properties__ = ("taps",)
+
     def __init__(
         self,
         spatial_dims: int = 2,
@@ -80,14 +83,15 @@ class UNet(nn.Module):
         return encoder | up | decoder
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        check_divisible(self, image, 2 ** (len(self.encoder) - 1))
+        if not torch.jit.is_scripting():
+            check_divisible(self, image, 2 ** (len(self.encoder) - 1))
         features = image
         skips: list[torch.Tensor] = []
         for level, block in enumerate(self.encoder):
             features = block(self.pool(features) if level else features)
             skips.append(features)
         skips.pop()
-        for up, block in zip(self.up, self.decoder, strict=True):
+        for up, block in zip(self.up, self.decoder):  # noqa: B905  TorchScript's zip knows no strict
             features = block(torch.cat([skips.pop(), up(features)], dim=1))
         return self.head(features)
 

@@ -19,17 +19,11 @@ VISIBLE_RADIUS = 0.45  # mm; a reader marks vessels of a millimetre and leaves t
 
 @dataclass(frozen=True)
 class Angiogram:
-    """What one acquisition gives.
+    """What one acquisition gives."""
 
-    Args:
-        frames: grey values, ``FHW``, 0 (black) to 1; the last frame has the most contrast.
-        mask: vessel pixels of the last frame, ``HW``.
-        view: angles and pixel spacing of the acquisition.
-    """
-
-    frames: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    view: View
+    frames: NDArray[np.float32]  # grey values, FHW, 0 (black) to 1; the last frame has the most contrast
+    mask: NDArray[np.bool_]  # vessel pixels of the last frame, HW
+    view: View  # angles and pixel spacing of the acquisition
 
 
 def make_phantom(rng: np.random.Generator, size: int = 256) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -62,12 +62,9 @@ def write_phantom_set(
 def new_set(folder: str | Path, count: int, unlabelled: int, size: int, smallest: int, seed: int) -> Iterator[Path]:
     """The folders of a set, which appears when it is whole, after a look at the numbers."""
     if count < 1 or unlabelled < 0 or seed < 0 or size < smallest:
-        raise UserError(
-            "phantoms",
-            found=f"count={count}, unlabelled={unlabelled}, seed={seed}, size={size}",
-            expected=f"a count of at least 1, a size of at least {smallest}, and neither of the others below 0",
-            fix="choose other numbers",
-        )
+        found = f"count={count}, unlabelled={unlabelled}, seed={seed}, size={size}"
+        expected = f"a count of at least 1, a size of at least {smallest}, and neither of the others below 0"
+        raise UserError("phantoms", found=found, expected=expected, fix="choose other numbers")
     with whole_folder(Path(folder)) as unfinished:
         for name in ("images", "masks", "unlabelled"):
             (unfinished / name).mkdir()

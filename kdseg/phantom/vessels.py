@@ -32,20 +32,14 @@ class Tubes(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """How the tube and the detector stand, and what they see.
+    """How the tube and the detector stand, and what they see."""
 
-    Args:
-        primary, secondary: angles in degrees, as in DICOM's PositionerPrimaryAngle and PositionerSecondaryAngle.
-        size: rows and columns of the picture.
-        spacing: mm of the patient in a pixel.
-        centre: what the middle of the picture looks at, mm to the right and down.
-    """
-
+    # primary, secondary: angles in degrees, as in DICOM's PositionerPrimaryAngle and PositionerSecondaryAngle
     primary: float
     secondary: float
-    size: int
-    spacing: float
-    centre: tuple[float, float] = (0.0, 0.0)
+    size: int  # rows and columns of the picture
+    spacing: float  # mm of the patient in a pixel
+    centre: tuple[float, float] = (0.0, 0.0)  # what the middle of the picture looks at, mm to the right and down
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
         """Column and row, in pixels, of points ``N3`` in mm."""

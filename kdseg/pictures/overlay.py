@@ -26,21 +26,14 @@ COLOURS = {"found": (86, 180, 233), "missed": (240, 228, 66), "false": (213, 94,
 
 @dataclass(frozen=True)
 class OverlayRow:
-    """One case of the picture.
+    """One case of the picture."""
 
-    Args:
-        case: its name, printed on the input; never a patient's identifier.
-        image: grey values, ``HW``, any range.
-        truth: true pixels of the class, ``HW``, nonzero where it is.
-        predictions: predicted pixels, ``HW``, by the name of their column, such as ``"teacher"``.
-        score: what the Dice on the predictions is called; it is that of the pixels shown.
-    """
-
-    case: str
-    image: NDArray[np.generic]
-    truth: NDArray[np.generic]
+    case: str  # its name, printed on the input; never a patient's identifier
+    image: NDArray[np.generic]  # grey values, HW, any range
+    truth: NDArray[np.generic]  # true pixels of the class, HW, nonzero where it is
+    # predicted pixels, HW, by the name of their column, such as "teacher"
     predictions: Mapping[str, NDArray[np.generic]]
-    score: str = "Dice"
+    score: str = "Dice"  # what the Dice on the predictions is called; it is that of the pixels shown
 
 
 def overlay_picture(rows: Sequence[OverlayRow], path: str | Path) -> Path:
@@ -101,21 +94,14 @@ def _checked_columns(rows: Sequence[OverlayRow]) -> list[str]:
     for row in rows:
         where = f"overlay picture, {row.case}"
         if set(row.predictions) != set(names):
-            raise UserError(
-                where,
-                found=f"predictions {', '.join(row.predictions)}",
-                expected=f"those of the first row: {', '.join(names)}",
-                fix="give every case the same predictions",
-            )
+            found, expected = f"predictions {', '.join(row.predictions)}", f"those of the first row: {', '.join(names)}"
+            raise UserError(where, found=found, expected=expected, fix="give every case the same predictions")
         shape = np.shape(row.image)
         for name, array in {"image": row.image, "truth": row.truth, **row.predictions}.items():
             if np.ndim(array) != 2 or np.shape(array) != shape:
-                raise UserError(
-                    where,
-                    found=f"{name} of shape {np.shape(array)}",
-                    expected=f"height and width, as the image's {shape}" if len(shape) == 2 else "height and width",
-                    fix="drop the batch and channel axes, and choose one slice of a volume",
-                )
+                expected = f"height and width, as the image's {shape}" if len(shape) == 2 else "height and width"
+                fix = "drop the batch and channel axes, and choose one slice of a volume"
+                raise UserError(where, found=f"{name} of shape {np.shape(array)}", expected=expected, fix=fix)
     return ["input", "truth", *names]
 
 

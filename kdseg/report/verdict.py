@@ -60,12 +60,7 @@ def level_of(row: Mapping[str, Any]) -> str:
 
 
 def verdict_of(
-    method: str,
-    row: Mapping[str, Any],
-    alone: Mapping[str, Any],
-    teacher: Mapping[str, Any],
-    metric: str,
-    methods: int,
+    method: str, row: Mapping[str, Any], alone: Mapping[str, Any], teacher: Mapping[str, Any], metric: str, methods: int
 ) -> Verdict:
     """The sentences on one method.
 

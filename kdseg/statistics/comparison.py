@@ -21,19 +21,13 @@ LOWER_IS_BETTER = ("hd95", "assd")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The content of a comparison's folder.
+    """The content of a comparison's folder."""
 
-    Args:
-        out: the folder.
-        settings: ``comparison.json``.
-        cells: ``cells.json``, one object for each trained network.
-        cases: ``cases.csv``: text columns fold, student, arm, seed, case, site, then the metrics as numbers; empty as
-            long as no test case has been measured.
-    """
-
-    out: Path
-    settings: Mapping[str, Any]
-    cells: Sequence[Mapping[str, Any]]
+    out: Path  # the folder
+    settings: Mapping[str, Any]  # comparison.json
+    cells: Sequence[Mapping[str, Any]]  # cells.json, one object for each trained network
+    # cases.csv: text columns fold, student, arm, seed, case, site, then the metrics as numbers; empty as long as
+    # no test case has been measured
     cases: pd.DataFrame
 
     @property
@@ -100,21 +94,13 @@ def read_comparison(out: str | Path) -> Comparison:
     """
     out = Path(out)
     if not (out / "comparison.json").is_file():
-        raise UserError(
-            out,
-            found="no comparison.json",
-            expected="the output folder of 'kdseg compare'",
-            fix="give the folder that was its --out",
-        )
+        expected = "the output folder of 'kdseg compare'"
+        raise UserError(out, found="no comparison.json", expected=expected, fix="give the folder that was its --out")
     settings = _read_json(out / "comparison.json")
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         found = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
-        raise UserError(
-            out / "comparison.json",
-            found=f"format {found!r}",
-            expected=f"format {FORMAT}",
-            fix="read it with the version of kdseg that wrote it, or run the comparison again in another folder",
-        )
+        fix = "read it with the version of kdseg that wrote it, or run the comparison again in another folder"
+        raise UserError(out / "comparison.json", found=f"format {found!r}", expected=f"format {FORMAT}", fix=fix)
     cells = _read_json(out / "cells.json") if (out / "cells.json").is_file() else []
     return Comparison(out, settings, cells, _read_cases(out / "cases.csv"))
 
@@ -123,9 +109,8 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(
-            path, found=f"no JSON ({error})", expected="JSON as 'kdseg compare' writes it", fix="run it again"
-        ) from error
+        found = f"no JSON ({error})"
+        raise UserError(path, found=found, expected="JSON as 'kdseg compare' writes it", fix="run it again") from error
 
 
 def _read_cases(path: Path) -> pd.DataFrame:
@@ -135,12 +120,8 @@ def _read_cases(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     missing = [name for name in KEYS if name not in frame.columns]
     if missing:
-        raise UserError(
-            path,
-            found=f"no column {', '.join(missing)}",
-            expected=f"the columns {', '.join(KEYS)}",
-            fix="run 'kdseg compare' again: it measures what is missing",
-        )
+        found, fix = f"no column {', '.join(missing)}", "run 'kdseg compare' again: it measures what is missing"
+        raise UserError(path, found=found, expected=f"the columns {', '.join(KEYS)}", fix=fix)
     metrics = frame.columns.difference(KEYS)
     try:
         frame[metrics] = frame[metrics].replace("", "nan").astype(float)
@@ -148,10 +129,6 @@ def _read_cases(path: Path) -> pd.DataFrame:
         raise UserError(path, found=str(error), expected="numbers, nan or inf", fix="mend that cell") from error
     repeated = frame[frame.duplicated(KEYS[:-1])]
     if len(repeated):
-        raise UserError(
-            path,
-            found=f"case {repeated['case'].iloc[0]!r} twice in one cell",
-            expected="one row a case",
-            fix="delete the file and run 'kdseg compare' again",
-        )
+        found, expected = f"case {repeated['case'].iloc[0]!r} twice in one cell", "one row a case"
+        raise UserError(path, found=found, expected=expected, fix="delete the file and run 'kdseg compare' again")
     return frame

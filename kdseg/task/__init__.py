@@ -7,7 +7,7 @@ from typing import Any
 
 # name -> module; loaded when first used, because the transforms bring MONAI and torch with them
 _EXPORTS = {
-    "HISTORY_FILE": "folder",
+    "HISTORY_FILE": "folder_files",
     "TASK_FILE": "task",
     "Task": "task",
     "TrainedFolder": "folder",
@@ -23,12 +23,13 @@ _EXPORTS = {
     "open_trained": "folder",
     "postprocessing": "transforms",
     "prediction_transforms": "transforms",
-    "read_history": "folder",
+    "read_history": "folder_files",
     "read_task": "task",
+    "traced": "folder",
     "training_transforms": "transforms",
     "validation_transforms": "transforms",
     "write_for_monai": "folder",
-    "write_json": "folder",
+    "write_json": "folder_files",
 }
 
 __all__ = list(_EXPORTS)

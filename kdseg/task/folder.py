@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +13,23 @@ from torch import nn
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.networks.weights import load_weights
+from kdseg.task.folder_files import read_history, write_json
 from kdseg.task.inference import memory_format, network
 from kdseg.task.monai_only import bundle_metadata, inference_config
 from kdseg.task.task import TASK_FILE, Task, read_task
 
 __all__ = [
-    "HISTORY_FILE",
     "TrainedFolder",
     "is_trained",
     "open_trained",
-    "read_history",
+    "traced",
     "write_for_monai",
-    "write_json",
 ]
 
 logger = logging.getLogger(__name__)
 
-HISTORY_FILE = "history.json"
 FOR_MONAI = ("model.ts", "inference.json", "metadata.json")
+SCRIPTS = {".ts": "a TorchScript file", ".pt2": "a program of torch.export"}
 WEIGHTS = ("model.pt", "models/model.pt", "model.ts", "models/model.ts")
 
 
@@ -65,11 +62,13 @@ class TrainedFolder:
         Raises:
             UserError: when the network cannot be imported, or the weights do not fit it.
         """
-        if self.weights.suffix == ".ts":
+        if self.weights.suffix in SCRIPTS:
             try:
+                if self.weights.suffix == ".pt2":
+                    return torch.export.load(str(self.weights)).module()
                 return torch.jit.load(str(self.weights), map_location="cpu").eval()
             except (RuntimeError, ValueError) as error:
-                found, fix = "a TorchScript file that cannot be loaded", "export it again"
+                found, fix = f"{SCRIPTS[self.weights.suffix]} that cannot be loaded", "export it again"
                 raise UserError(self.weights, found=found, expected="a network", fix=fix) from error
         made = load_weights(network(self.task), self.weights).eval()
         return made.to(memory_format=memory_format(self.task))  # type: ignore[call-overload]
@@ -88,36 +87,11 @@ def open_trained(path: str | Path) -> TrainedFolder:
     folder = path if path.is_dir() else path.parent.parent if path.parent.name == "models" else path.parent
     task = read_task(folder)
     files = [path] if path.is_file() else [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    if not files or files[0].suffix not in (".pt", ".ts"):
+    if not files or files[0].suffix not in (".pt", *SCRIPTS):
         expected = "weights: " + " or ".join(WEIGHTS)
         fix = f"train it: kdseg train {folder}" if (folder / "configs").is_dir() else "train again in this folder"
         raise UserError(path, found="a task without weights", expected=expected, fix=fix)
     return TrainedFolder(folder, task, files[0])
-
-
-def read_history(folder: Path) -> dict[str, Any]:
-    """The content of ``history.json``; empty where there is none.
-
-    Raises:
-        UserError: when it is damaged.
-    """
-    path = folder / HISTORY_FILE
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("no object")
-        return content
-    except (OSError, ValueError) as error:
-        found, fix = f"no readable record ({type(error).__name__})", "copy the file again, or train again"
-        raise UserError(path, found=found, expected="what a training writes", fix=fix) from error
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON file, whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
@@ -131,8 +105,9 @@ def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
     Returns:
         the files; none, with the reason in the log, where the network cannot be traced for images of every size.
     """
-    script = _traced(task, trained.eval())
+    script, reason = traced(task, trained)
     if script is None:
+        logger.info(f"no model.ts, which MONAI alone could run: {reason}")
         return []
     with whole_file(folder / "model.ts") as temporary:
         script.save(str(temporary))
@@ -142,7 +117,8 @@ def write_for_monai(folder: Path, task: Task, trained: nn.Module) -> list[Path]:
     return [folder / name for name in FOR_MONAI]
 
 
-def _traced(task: Task, trained: nn.Module) -> Any:
+def traced(task: Task, trained: nn.Module) -> tuple[Any, str]:
+    """The network as TorchScript for images of every size that the task has; None, and why, where it cannot be."""
     import warnings
 
     first = torch.randn(task.input_shape)
@@ -151,16 +127,14 @@ def _traced(task: Task, trained: nn.Module) -> Any:
         # of sizes that are read while tracing: whether they matter is tried below
         warnings.simplefilter("ignore")
         try:
-            script = torch.jit.trace(trained, first, check_trace=False)
+            script = torch.jit.trace(trained.eval(), first, check_trace=False)
             sizes = [first] if task.patch_size is not None else [first, other]
             if all(torch.allclose(script(image), trained(image), atol=1e-4) for image in sizes):
-                return script
-            reason = "its trace gives other results"
+                return script, ""
+            return None, "its trace gives other results"
         except Exception as error:
             # whatever a network of the user's runs into: the training itself is done
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-    logger.info(f"no model.ts, which MONAI alone could run: {reason}")
-    return None
+            return None, f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def is_trained(path: Path) -> bool:

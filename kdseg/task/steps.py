@@ -6,7 +6,7 @@ from typing import Any
 
 from kdseg.task.task import Task
 
-__all__ = ["Step", "grid_steps", "intensity_steps", "output_steps"]
+__all__ = ["Step", "grid_steps", "intensity_steps", "output_steps", "reading"]
 
 Step = dict[str, Any]
 """``{"_target_": …, "keys": …, …}``."""
@@ -14,6 +14,22 @@ Step = dict[str, Any]
 
 def _step(name: str, keys: str | list[str] = "image", **settings: Any) -> Step:
     return {"_target_": name if name.startswith("kdseg.") else f"monai.transforms.{name}", "keys": keys, **settings}
+
+
+def reading(task: Task, choose: bool = False) -> dict[str, Any]:
+    """Settings of the reader of the task's images, :class:`kdseg.data.PictureReader` or ``VolumeReader``.
+
+    Args:
+        task: see :class:`Task`.
+        choose: of a folder with several DICOM series take the one that the task wants; a data list names it already.
+    """
+    if task.kind == "picture":
+        return {"frame": task.frame, "colour": task.colour, "level": task.level}
+    if not choose:
+        return {"uneven": task.uneven}
+    modality = task.modality[0] if len(task.modality) == 1 else None
+    wanted = {"modality": modality, "description": task.series, "plane": task.plane}
+    return {"choose": "largest", "uneven": task.uneven, **wanted}
 
 
 def intensity_steps(task: Task) -> list[Step]:
@@ -60,7 +76,13 @@ def grid_steps(task: Task, with_label: bool = False, unlabelled: bool = False) -
         ]
     turn = _step("Orientationd", keys, axcodes="RAS", labels=None, **missing)
     if task.spacing is not None:
-        return [turn, _step("Spacingd", keys, pixdim=list(task.spacing), mode=modes("bilinear", "nearest"), **missing)]
+        # double precision would hold 56 bytes for every voxel of the file when this is undone
+        resample: dict[str, Any] = {
+            "pixdim": list(task.spacing),
+            "mode": modes("bilinear", "nearest"),
+            "dtype": "float32",
+        }
+        return [turn, _step("Spacingd", keys, **resample, **missing)]
     size = [*(task.patch_size or ()), -1]
     return [turn, _step("Resized", keys, spatial_size=size, mode=modes("trilinear", "nearest-exact"), **missing)]
 
@@ -83,7 +105,8 @@ def output_steps(task: Task, preprocessing: Any, images: bool = False, padded: b
     largest = []
     if task.largest_component:
         numbers = {"applied_labels": list(range(1, len(task.classes) + 1)), "is_onehot": False}
-        each = numbers if softmax else {"is_onehot": True}
+        # MONAI takes the first channel for the background where it is not told which ones there are
+        each = numbers if softmax else {"applied_labels": list(range(len(task.classes))), "is_onehot": True}
         largest = [_step("KeepLargestConnectedComponentd", "pred", **each)]
     if nearest:
         return [*([] if softmax else [probability]), decide, *largest, back]

@@ -22,7 +22,7 @@ from kdseg.data import MaskReader, PictureReader, VolumeReader, label_numbers, l
 from kdseg.data.lists.classes import mask_settings
 from kdseg.data.lists.datalist import read_datalist
 from kdseg.errors import UserError
-from kdseg.task.steps import Step, grid_steps, intensity_steps, output_steps
+from kdseg.task.steps import Step, grid_steps, intensity_steps, output_steps, reading
 from kdseg.task.task import Task
 from kdseg.transforms import ClassChannelsd, LoadLabeld, LoadSoftLabeld, NeighbourSlicesd, UnlabelledAsIgnoredd
 
@@ -46,13 +46,7 @@ def image_reader(task: Task, choose: bool = False) -> Any:
         task: see :class:`Task`.
         choose: of a folder with several DICOM series take the one that the task wants; a data list names it already.
     """
-    if task.kind == "picture":
-        return PictureReader(frame=task.frame, colour=task.colour, level=task.level)
-    if not choose:
-        return VolumeReader(uneven=task.uneven)
-    modality = task.modality[0] if len(task.modality) == 1 else None
-    wanted = {"modality": modality, "description": task.series, "plane": task.plane}
-    return VolumeReader(choose="largest", uneven=task.uneven, **wanted)
+    return (PictureReader if task.kind == "picture" else VolumeReader)(**reading(task, choose))
 
 
 def prediction_transforms(task: Task) -> Compose:

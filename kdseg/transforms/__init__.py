@@ -1,25 +1,32 @@
 """Transforms that MONAI lacks."""
 
-from kdseg.transforms.bias_field import N4BiasFieldCorrectiond
-from kdseg.transforms.class_channels import ClassChannelsd, class_numbers_of
-from kdseg.transforms.histogram import ContrastLimitedHistogramEqualisation, ContrastLimitedHistogramEqualisationd
-from kdseg.transforms.load_label import LoadLabeld
-from kdseg.transforms.load_soft_labels import LoadSoftLabeld
-from kdseg.transforms.save_mask import SaveMaskd
-from kdseg.transforms.slices import NeighbourSlicesd, RandSliced, neighbour_slices
-from kdseg.transforms.unlabelled import UnlabelledAsIgnoredd
+from __future__ import annotations
 
-__all__ = [
-    "ClassChannelsd",
-    "ContrastLimitedHistogramEqualisation",
-    "ContrastLimitedHistogramEqualisationd",
-    "LoadLabeld",
-    "LoadSoftLabeld",
-    "N4BiasFieldCorrectiond",
-    "NeighbourSlicesd",
-    "RandSliced",
-    "SaveMaskd",
-    "UnlabelledAsIgnoredd",
-    "class_numbers_of",
-    "neighbour_slices",
-]
+import importlib
+from typing import Any
+
+# name -> module; loaded when first used, because most bring MONAI and torch with them
+_EXPORTS = {
+    "ClassChannelsd": "class_channels",
+    "ContrastLimitedHistogramEqualisation": "histogram",
+    "ContrastLimitedHistogramEqualisationd": "histogram",
+    "LoadLabeld": "load_label",
+    "LoadSoftLabeld": "load_soft_labels",
+    "N4BiasFieldCorrectiond": "bias_field",
+    "NeighbourSlicesd": "slices",
+    "RandSliced": "slices",
+    "SaveMaskd": "save_mask",
+    "UnlabelledAsIgnoredd": "unlabelled",
+    "class_numbers_of": "class_channels",
+    "corrected_bias_field": "arrays",
+    "equalised": "arrays",
+    "neighbour_slices": "slices",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import convert_to_dst_type
 
-from kdseg.errors import UserError
+from kdseg.transforms.arrays import check_simpleitk, corrected_bias_field
 
 __all__ = ["N4BiasFieldCorrectiond"]
 
@@ -47,33 +46,16 @@ class N4BiasFieldCorrectiond(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        if find_spec("SimpleITK") is None:
-            fix = "pip install 'kdseg[n4]'"
-            raise UserError("n4", found="no package 'SimpleITK'", expected="it, for the bias field", fix=fix)
+        check_simpleitk()
         self.shrink = shrink
-        self.iterations = [int(number) for number in iterations]
+        self.iterations = iterations
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         result = dict(data)
         for key in self.key_iterator(result):
             image = result[key]
             spacing = image.pixdim.tolist() if isinstance(image, MetaTensor) else [1.0] * (image.ndim - 1)
-            channels = [self._corrected(np.asarray(torch.as_tensor(channel)), spacing) for channel in image]
-            result[key] = convert_to_dst_type(np.stack(channels), image)[0]
+            plain = np.asarray(torch.as_tensor(image))
+            done = corrected_bias_field(plain, spacing, self.shrink, self.iterations)
+            result[key] = convert_to_dst_type(done, image)[0]
         return result
-
-    def _corrected(self, channel: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-        import SimpleITK
-
-        values = channel.astype(np.float32)
-        lowest = float(values.min())
-        # SimpleITK's order of axes is the reverse of the array's
-        image = SimpleITK.GetImageFromArray(values - lowest + 1)
-        image.SetSpacing([float(length) for length in reversed(spacing)])
-        factors = [1 if values.ndim == 3 and axis == 0 else self.shrink for axis in range(values.ndim)]
-        small = SimpleITK.Shrink(image, factors)
-        corrector = SimpleITK.N4BiasFieldCorrectionImageFilter()
-        corrector.SetMaximumNumberOfIterations(self.iterations)
-        corrector.Execute(small, SimpleITK.OtsuThreshold(small, 0, 1))
-        field = np.exp(SimpleITK.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image)))
-        return (values - lowest + 1) / field

@@ -10,7 +10,7 @@ from monai.config import KeysCollection, NdarrayOrTensor
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_data_type, convert_to_dst_type
 
-from kdseg.errors import UserError
+from kdseg.transforms.arrays import equalised
 
 __all__ = ["ContrastLimitedHistogramEqualisation", "ContrastLimitedHistogramEqualisationd"]
 
@@ -44,23 +44,9 @@ class ContrastLimitedHistogramEqualisation(Transform):
         self.tile = tile
 
     def __call__(self, img: NdarrayOrTensor) -> NdarrayOrTensor:
-        from skimage.exposure import equalize_adapthist
-
         array: np.ndarray = convert_data_type(img, np.ndarray, dtype=np.float32)[0]
-        if not (array.min() >= 0 and array.max() <= 1):
-            raise UserError(
-                "ContrastLimitedHistogramEqualisation",
-                found=f"values from {array.min():g} to {array.max():g}",
-                expected="values in [0, 1]",
-                fix="put it before normalisation, or scale the intensity to [0, 1] first",
-            )
-        equalised = [
-            equalize_adapthist(channel, kernel_size=self.tile, clip_limit=self.clip_limit)
-            if channel.min() < channel.max()
-            else channel
-            for channel in array
-        ]
-        return convert_to_dst_type(np.stack(equalised).astype(np.float32), img, dtype=torch.float32)[0]
+        done = equalised(array, self.clip_limit, self.tile)
+        return convert_to_dst_type(done, img, dtype=torch.float32)[0]
 
 
 class ContrastLimitedHistogramEqualisationd(MapTransform):

@@ -66,12 +66,9 @@ class LoadLabeld(MapTransform):
         result = dict(data)
         image = result[self.image_key]
         if not isinstance(image, MetaTensor) or image.ndim < 3:
-            raise UserError(
-                f"LoadLabeld, '{self.image_key}'",
-                found=f"a {type(image).__name__}",
-                expected="a loaded volume with its affine",
-                fix="place LoadLabeld after LoadImaged of the image",
-            )
+            found, expected = f"a {type(image).__name__}", "a loaded volume with its affine"
+            fix = "place LoadLabeld after LoadImaged of the image"
+            raise UserError(f"LoadLabeld, '{self.image_key}'", found=found, expected=expected, fix=fix)
         affine, shape = np.asarray(image.affine, dtype=np.float64), tuple(image.shape[-3:])
         origin = {name: str(image.meta.get(name, "")) for name in ("series", "frame_of_reference")}
         for key in self.keys:
@@ -94,19 +91,13 @@ class LoadLabeld(MapTransform):
 
     def _check_missing(self, key: Hashable, record: Mapping[Hashable, Any]) -> None:
         if not self.allow_missing_keys:
-            raise UserError(
-                f"case {record.get('case', 'without a name')}",
-                found=f"no '{key}'",
-                expected="a label: this section is trained or measured on",
-                fix="add its label to the data list, or move the case to the section 'unlabelled'",
-            )
+            found, expected = f"no '{key}'", "a label: this section is trained or measured on"
+            fix = "add its label to the data list, or move the case to the section 'unlabelled'"
+            raise UserError(f"case {record.get('case', 'without a name')}", found=found, expected=expected, fix=fix)
 
     def _check_values(self, label: np.ndarray, name: str) -> None:
         unknown = [] if self.values is None else sorted(set(np.unique(label).tolist()) - set(self.values))
         if unknown:
-            raise UserError(
-                name,
-                found=f"label values without a name: {', '.join(map(str, unknown[:5]))}",
-                expected='values that the data list names in "labels"',
-                fix="name them there (what is no class becomes background), or mend the label",
-            )
+            found = f"label values without a name: {', '.join(map(str, unknown[:5]))}"
+            fix = "name them there (what is no class becomes background), or mend the label"
+            raise UserError(name, found=found, expected='values that the data list names in "labels"', fix=fix)

@@ -20,7 +20,7 @@ from kdseg.phantom import write_phantom_set
 
 SMALL = ["epochs=1", "steps_per_epoch=1", "val_interval=1", "batch_size=2", "crop_size=[32,32]"]
 SMALL += ["teacher_def#base_channels=3", "network#base_channels=2"]
-SUFFIXES = r"json|csv|png|pt|ts|md|html|conf|txt|dcm|nii\.gz|db"
+SUFFIXES = r"json|csv|png|pt|pt2|ts|md|html|conf|txt|dcm|nii\.gz|db"
 NAME = re.compile(rf"[\w./\\-]*\w\.(?:{SUFFIXES})\b(?!\.)")
 # of a command that is run next, or of what the user may write: nobody says that it is there
 SUGGESTION = re.compile(r"^ +(kdseg|python) |docs/\w+\.md")
@@ -69,6 +69,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     common = ["coronary_angiogram", "--datalist", datalist]
     distilled = ["--teacher", str(teacher), "--method", "kd", "--output-dir", str(student)]
     compare = [*common, "--methods", "kd", "--budget", "2", "--set", "batch_size=2", "--set", "crop_size=[32,32]"]
+    to = ["--to", "torchscript,exported", "--datalist", datalist, "--out"]
     demo = [work / "demo" / "data" / "images"]
     done = {
         "prepare": run(work, "prepare", "coronary_angiogram", str(work / "data"), "--out", datalist),
@@ -79,6 +80,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         "distill": run(work, "distill", *common, *small, *distilled, folders=[student]),
         "evaluate": run(work, "evaluate", str(student), "--datalist", datalist, folders=[student]),
         "evaluate json": run(work, "evaluate", str(student), "--datalist", datalist, "--json"),
+        "export": run(work, "export", str(student), *to, str(work / "export"), folders=[work / "export"]),
+        "export json": run(work, "export", str(student), *to, str(work / "exported"), "--json"),
         "predict": run(
             work, "predict", str(student), images, "--output-dir", str(work / "masks"), folders=[work / "masks"]
         ),
@@ -100,7 +103,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 EVERY = ["prepare", "check", "train", "distill", "evaluate", "predict", "new", "task", "bundle", "compare", "report"]
-EVERY = [*EVERY, "demo"]
+EVERY = [*EVERY, "export", "demo"]
 AS_JSON = [f"{name} json" for name in EVERY if name not in ("train", "distill", "task")]
 
 
@@ -133,7 +136,19 @@ def test_every_path_that_is_printed_is_there(name: str, runs: dict[str, Run]) ->
         places = [folder / word for folder in done.folders]
         assert any(place.exists() for place in places), f"kdseg {name} announces {word}"
     # those that write for their users say where
-    if name in ("evaluate", "predict", "demo", "compare", "report", "prepare", "task", "bundle", "new", "check"):
+    if name in (
+        "evaluate",
+        "predict",
+        "export",
+        "demo",
+        "compare",
+        "report",
+        "prepare",
+        "task",
+        "bundle",
+        "new",
+        "check",
+    ):
         assert words
 
 

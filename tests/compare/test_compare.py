@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 from kdseg.cli.main import main
 from kdseg.configuration import bundle_folder, run_bundle
@@ -240,3 +241,9 @@ def test_results_of_other_settings_or_versions_are_refused(
     (out / "comparison.json").write_text(json.dumps({**content, "kdseg_version": "0.0.1"}))
     assert main(words(work, out, "--methods", "kd")) == 2
     assert "kdseg 0.0.1" in capsys.readouterr().err
+
+
+def test_two_at_once_in_one_folder_are_refused(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FileLock(tmp_path / ".lock"):
+        assert main(words(work, tmp_path, "--methods", "kd")) != 0
+    assert "at work there" in capsys.readouterr().err and not (tmp_path / "comparison.json").exists()

@@ -16,7 +16,7 @@ from PIL import Image
 import kdseg
 from kdseg.cli.main import main
 from kdseg.data.lists.datalist import save_datalist
-from kdseg.deploy.student import check_modality
+from kdseg.data.modality import check_modality
 from kdseg.errors import UserError
 from kdseg.phantom import make_phantom
 from tests.bundles.volumes import organs, write_dicom, write_nifti

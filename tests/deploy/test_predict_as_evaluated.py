@@ -24,7 +24,7 @@ from kdseg.configuration import bundle_folder, run_bundle
 from kdseg.data import VolumeReader, load_datalist
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.deploy import evaluate, evaluation_data, load, predict_files, run_evaluation
-from kdseg.deploy.evaluate import listed
+from kdseg.deploy.evaluation import listed
 from kdseg.phantom import make_field, make_phantom
 from kdseg.task import inferer, open_trained, read_task
 from kdseg.transforms import class_numbers_of

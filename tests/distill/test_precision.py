@@ -29,7 +29,7 @@ def test_the_flag_of_the_processor_decides(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_teaches_is_a_little_off_and_what_is_measured_is_not() -> None:
     network = SmallNet()
-    exact, rounded = Teacher(network), Teacher(network, reduced=True)
+    exact, rounded = Teacher(network), Teacher(network, in_bfloat16=True)
     image = torch.randn(2, 1, 16, 16)
     assert torch.equal(exact(image), rounded(image))
     for teacher in (exact, rounded):

@@ -84,6 +84,25 @@ def test_teacher_taps_may_have_other_names() -> None:
     assert expand_taps(term, ["enc1", "enc2"], ["stage1", "stage2", "stage3"]) == (["enc2"], ["stage2"])
 
 
+def test_a_level_that_one_network_lacks_is_taken_at_the_nearest_of_both() -> None:
+    folded, teacher = (
+        ["enc3", "enc4", "dec3", "enc3:pre", "enc4:pre", "logits"],
+        [f"{part}{level}{end}" for part in ("enc", "dec") for level in range(1, 6) for end in ("", ":pre")],
+    )
+    for taps, expected in {
+        ("enc2:pre", "enc4:pre"): ["enc3:pre", "enc4:pre"],
+        ("logits", "enc2", "enc4"): ["logits", "enc3", "enc4"],
+        # the two sides of a level stay together
+        ("enc4", "dec4"): ["enc3", "dec3"],
+        ("enc5",): ["enc4"],
+        # one that neither has stays, to be refused
+        ("enc9",): ["enc9"],
+    }.items():
+        assert expand_taps(Term("x", taps), folded, [*teacher, "logits"]) == (expected, expected)
+    paired = Term("x", ("enc2",), teacher_taps=("enc2",))
+    assert expand_taps(paired, folded, teacher)[0] == ["enc2"], "pairs that were named stay as they are"
+
+
 def test_no_common_level_is_told() -> None:
     with pytest.raises(UserError, match="no level that both networks have"):
         expand_taps(Term("x", ("enc{deepest}",)), ["enc1"], ["enc2"])

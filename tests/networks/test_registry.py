@@ -116,3 +116,37 @@ def test_the_table_names_sizes_and_taps(capsys: pytest.CaptureFixture[str]) -> N
     assert "38,249,668" in line
     assert "171.420" in line
     assert "up3" in line
+
+
+def test_times_stand_beside_the_sizes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = []
+
+    def ways(network: nn.Module, shape: tuple[int, ...]) -> dict[str, object]:
+        sizes.append(shape)
+        return (
+            {"eager": lambda: None} if isinstance(network, ThinUNet) else {"eager": lambda: None, "onnx": lambda: None}
+        )
+
+    monkeypatch.setattr("kdseg.deploy.forwards", ways)
+    command = ["networks", "thin_unet", "folded_unet", "--latency", "--size", "64"]
+    assert main(command) == 0
+    head, *_ = capsys.readouterr().out.splitlines()
+    assert sizes == [(1, 1, 64, 64)] * 2
+    assert head.split()[-5:] == ["eager", "ms", "onnx", "ms", "taps"]
+    assert main([*command, "--json"]) == 0
+    thin, folded = json.loads(capsys.readouterr().out)
+    assert set(thin["ms"]) == {"eager"} and set(folded["ms"]) == {"eager", "onnx"}
+    assert thin["macs"] == count_macs(ThinUNet(), (1, 1, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["folded_unett"], "did you mean 'folded_unet'?"),
+        (["--size", "100"], "for instance --size 96"),
+        (["--size", "0"], "for instance --size 32"),
+    ],
+)
+def test_a_listing_that_cannot_be_is_refused(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["networks", *words]) == 2
+    assert told in capsys.readouterr().err

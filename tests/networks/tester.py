@@ -105,6 +105,11 @@ class NetworkContract:
             traced = torch.jit.trace(network, image, check_trace=False)
             torch.testing.assert_close(traced(image), network(image))
 
+    def test_scripts(self) -> None:
+        network, image = self.build().eval(), self.image()
+        with torch.no_grad():
+            torch.testing.assert_close(torch.jit.script(network)(image), network(image))
+
     def test_a_size_that_does_not_fit_is_refused_with_one_that_does(self) -> None:
         sizes = [self.multiple_of + 1, *[self.multiple_of] * (self.dims - 1)]
         with pytest.raises(UserError) as caught:

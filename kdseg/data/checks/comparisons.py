@@ -76,16 +76,12 @@ def near_copies(cases: Sequence[CaseMeasures]) -> list[tuple[CaseMeasures, CaseM
 
 
 def _near_copies(cases: Sequence[CaseMeasures]) -> list[Finding]:
-    return [
-        Finding(
-            WARNING,
-            "near copies in several parts",
-            (first.case, second.case),
-            f"alike to {alike:.2f} of 1, in {_part(first)} and {_part(second)}: frames of one view?",
-        )
-        for first, second, alike in near_copies(cases)
-        if _part(first) != _part(second)
-    ]
+    found = []
+    for first, second, alike in near_copies(cases):
+        if _part(first) != _part(second):
+            text = f"alike to {alike:.2f} of 1, in {_part(first)} and {_part(second)}: frames of one view?"
+            found.append(Finding(WARNING, "near copies in several parts", (first.case, second.case), text))
+    return found
 
 
 def _patients(cases: Sequence[CaseMeasures]) -> list[Finding]:
@@ -104,9 +100,9 @@ def _orientations(cases: Sequence[CaseMeasures]) -> list[Finding]:
         return []
     fewer, more = sorted(sides, key=lambda side: len(sides[side]))
     names = tuple(case.case for case in sides[fewer])
+    one, other = ("left", "right") if fewer == "L" else ("right", "left")
     text = (
-        f"{len(sides[fewer])} of {len(sides[fewer]) + len(sides[more])} volumes are stored to the "
-        f"{'left' if fewer == 'L' else 'right'}, the others to the {'left' if more == 'L' else 'right'}: "
+        f"{len(names)} of {len(names) + len(sides[more])} volumes are stored to the {one}, the others to the {other}: "
         "right where transforms go by the affine (Orientationd), mirrored where they do not"
     )
     return [Finding(WARNING, "left and right stored both ways", names, text)]
@@ -153,18 +149,12 @@ def _outliers(cases: Sequence[CaseMeasures]) -> list[Finding]:
         for key, value in case.figures().items():
             values.setdefault(key, {})[case.case] = value
     widths = [case.intensity["p99"] - case.intensity["p01"] for case in cases]
-    found = []
+    # one finding where a case is unlike the others in several ways of a kind
+    texts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (what, which, unit), of_cases in values.items():
         least = INTENSITY * float(np.median(widths)) if what == "intensity" else None
-        found += _unlike(what, which, unit, of_cases, least)
-    return _joined(found)
-
-
-def _joined(findings: Sequence[Finding]) -> list[Finding]:
-    """One finding where a case is unlike the others in several ways of a kind."""
-    texts: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for finding in findings:
-        texts.setdefault((finding.kind, finding.cases), []).append(finding.text)
+        for finding in _unlike(what, which, unit, of_cases, least):
+            texts.setdefault((finding.kind, finding.cases), []).append(finding.text)
     return [Finding(WARNING, kind, cases, "; ".join(several)) for (kind, cases), several in texts.items()]
 
 
@@ -177,14 +167,9 @@ def _unlike(what: str, which: str, unit: str, values: Mapping[str, float], least
     away = np.abs(scaled - np.median(scaled))
     # with a spread of zero, as of sizes that are all the same, any other value would be far
     spread = max(DEVIATIONS * 1.4826 * float(np.median(away)), float(np.log(RATIO)) if least is None else least)
-    usual = float(np.median(numbers))
+    kind, usual = f"{what} unlike the others'", f"usual {figure(float(np.median(numbers)))}"
     return [
-        Finding(
-            WARNING,
-            f"{what} unlike the others'",
-            (case,),
-            f"{which} {figure(value)}{f' {unit}' if unit else ''}, usual {figure(usual)}",
-        )
+        Finding(WARNING, kind, (case,), f"{which} {figure(value)}{f' {unit}' if unit else ''}, {usual}")
         for case, value, far in zip(values, numbers, away > spread, strict=True)
         if far
     ]

@@ -36,19 +36,12 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to look at.
+    """Something to look at."""
 
-    Attributes:
-        grade: "error": training or measuring on it would be wrong; "warning": unusual, and perhaps right.
-        kind: a few words that are the same for all findings of a kind.
-        cases: names of the cases that it is about.
-        text: what was found, with its figures.
-    """
-
-    grade: str
-    kind: str
-    cases: tuple[str, ...]
-    text: str
+    grade: str  # "error": training or measuring on it would be wrong; "warning": unusual, and perhaps right
+    kind: str  # a few words that are the same for all findings of a kind
+    cases: tuple[str, ...]  # names of the cases that it is about
+    text: str  # what was found, with its figures
 
 
 def kinds_named(names: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kdseg.data.checks.findings import ERROR, WARNING, Finding
-from kdseg.data.volumes.labels import same_grid
+from kdseg.data.volumes.labels import box_corners, same_grid
 
 __all__ = ["compare_grids"]
 
@@ -34,10 +34,10 @@ def compare_grids(
         text = f"the label is stored as {stored} and the image as {wanted}: {flip} turned; the affines put it right"
         return [Finding(WARNING, "label stored in another orientation", (case,), text)]
     if label.shape == tuple(shape):
-        apart = _corners_apart(own, affine, shape)
         if np.allclose(own[:3, :3], np.eye(3)) and not np.allclose(affine[:3, :3], np.eye(3)):
             text = "the label's affine is the identity, so it was probably lost when the label was saved"
         else:
+            apart = np.linalg.norm(((own - affine) @ box_corners(shape).T)[:3], axis=0).max()
             text = f"label and image are of one shape, but their affines put them up to {apart:.1f} mm apart"
         return [Finding(ERROR, "affine of the label differs", (case,), text)]
     outside = _outside(own, label, affine, shape)
@@ -67,11 +67,6 @@ def _same_voxels(own: np.ndarray, own_shape: Sequence[int], affine: np.ndarray, 
     turned = own @ nibabel.orientations.inv_ornt_aff(order, own_shape)
     turned_shape = tuple(own_shape[int(axis)] for axis in np.argsort(order[:, 0]))
     return turned_shape == tuple(shape) and same_grid(turned, affine, shape)
-
-
-def _corners_apart(own: np.ndarray, affine: np.ndarray, shape: Sequence[int]) -> float:
-    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(np.asarray(shape) - 1), 1]
-    return float(np.linalg.norm(((own - affine) @ corners.T)[:3], axis=0).max())
 
 
 def _outside(own: np.ndarray, label: np.ndarray, affine: np.ndarray, shape: Sequence[int]) -> float:

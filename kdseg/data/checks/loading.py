@@ -38,24 +38,15 @@ NEAR = 0.1
 
 @dataclass(frozen=True)
 class LoadedCase:
-    """What is measured and shown of a case.
+    """What is measured and shown of a case."""
 
-    Attributes:
-        image: float32; a volume in axes that run to the right, anterior and head, a picture ``(W, H)``.
-        label: class numbers on the same grid, or None where there is none or it cannot be read.
-        affine: 4×4 of ``image``, in mm; of a picture only the spacing in it counts.
-        orientation: the axes as stored, such as "LPS"; empty for a picture.
-        spacing_known: whether ``affine`` speaks of mm.
-        findings: what is wrong with the files.
-        counts: what a data list says of the case: "frame_count", or "slices" and "labelled_slices" along the last axis.
-    """
-
-    image: np.ndarray
-    label: np.ndarray | None
-    affine: np.ndarray
-    orientation: str
-    spacing_known: bool
-    findings: tuple[Finding, ...]
+    image: np.ndarray  # float32; a volume in axes that run to the right, anterior and head, a picture (W, H)
+    label: np.ndarray | None  # class numbers on the same grid, or None where there is none or it cannot be read
+    affine: np.ndarray  # 4×4 of the image, in mm; of a picture only the spacing in it counts
+    orientation: str  # the axes as stored, such as "LPS"; empty for a picture
+    spacing_known: bool  # whether the affine speaks of mm
+    findings: tuple[Finding, ...]  # what is wrong with the files
+    # what a data list says of the case: "frame_count", or "slices" and "labelled_slices" along the last axis
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -109,10 +100,10 @@ def _load_volume(record: Mapping[str, Any], path: Path, labels: Mapping[str, str
             origin = {name: str(meta.get(name, "")) for name in ("series", "frame_of_reference")}
             names = structure_names(labels) or None
             label = read_label(label_path, affine, array.shape, names, "empty", **origin)
-            if not label_path.name.lower().endswith(NIFTI_SUFFIXES):
-                _check_structures(label_path, names)
-            else:
+            if label_path.name.lower().endswith(NIFTI_SUFFIXES):
                 findings += compare_grids(record["case"], affine, array.shape, *read_nifti(label_path)[::-1])
+            else:
+                _check_structures(label_path, names)
         except UserError as error:
             label = None
             findings.append(Finding(ERROR, "label unusable", (record["case"],), error.found))

@@ -31,53 +31,32 @@ SAMPLED = 1_000_000
 
 @dataclass(frozen=True)
 class Structure:
-    """One class in one case.
+    """One class in one case."""
 
-    Attributes:
-        value: its number.
-        size: in ``unit``: "ml" of a volume, "mm²" of a picture, "pixels" of a picture without spacing.
-        touches: the borders of the image that it touches.
-        centre: of its voxels, in mm to the right, anterior and head; of a picture in pixels.
-    """
-
-    value: int
+    value: int  # its number
     size: float
-    unit: str
-    touches: tuple[str, ...]
-    centre: tuple[float, ...]
+    unit: str  # "ml" of a volume, "mm²" of a picture, "pixels" of a picture without spacing
+    touches: tuple[str, ...]  # the borders of the image that it touches
+    centre: tuple[float, ...]  # of its voxels, in mm to the right, anterior and head; of a picture in pixels
 
 
 @dataclass(frozen=True)
 class CaseMeasures:
-    """The figures of one case.
-
-    Attributes:
-        case, section, fold: as in the data list.
-        patient: as in the data list; for comparing only, never shown.
-        shape: of the image, along its axes to the right, anterior and head; of a picture width and height.
-        spacing: in the same order in mm, None where unknown.
-        orientation: the axes as stored; empty for a picture.
-        intensity: least, 1 %, median, 99 % and greatest value.
-        structures: by their names; classes that are not there are left out.
-        labelled: whether there is a label that can be read.
-        content: a hash of the values of the image, in RAS order: the same for DICOM, NIfTI and a flipped copy.
-        thumbnail: of a picture, to find near copies of it; None of a volume.
-        counts: see :class:`LoadedCase`.
-    """
+    """The figures of one case; case, section, fold and patient are those of the data list."""
 
     case: str
     section: str
     fold: int | None
-    patient: str | None = field(repr=False)
-    shape: tuple[int, ...]
-    spacing: tuple[float, ...] | None
-    orientation: str
-    intensity: dict[str, float]
-    structures: dict[str, Structure]
-    labelled: bool
-    content: str
-    thumbnail: np.ndarray | None = field(repr=False)
-    counts: Mapping[str, int]
+    patient: str | None = field(repr=False)  # for comparing only, never shown
+    shape: tuple[int, ...]  # along the axes to the right, anterior and head; of a picture width and height
+    spacing: tuple[float, ...] | None  # in the same order in mm, None where unknown
+    orientation: str  # the axes as stored; empty for a picture
+    intensity: dict[str, float]  # least, 1 %, median, 99 % and greatest value
+    structures: dict[str, Structure]  # by their names; classes that are not there are left out
+    labelled: bool  # whether there is a label that can be read
+    content: str  # a hash of the image's values in RAS order: the same for DICOM, NIfTI and a flipped copy
+    thumbnail: np.ndarray | None = field(repr=False)  # of a picture, to find near copies of it; None of a volume
+    counts: Mapping[str, int]  # see LoadedCase
 
     def figures(self) -> dict[tuple[str, str, str], float]:
         """Every figure by what it is, of what, and its unit: those of a set are compared."""
@@ -138,9 +117,11 @@ def case_findings(measures: CaseMeasures, loaded: LoadedCase, labels: Mapping[st
         add(WARNING, "affine of the image is the identity", "voxels of 1 mm at the origin: it was probably lost")
     if loaded.label is not None:
         found += _label_findings(measures, loaded.label, labels)
-    for right, left in _pairs(measures.structures):
-        if measures.orientation and right[1].centre[0] <= left[1].centre[0]:
-            text = f"{right[0]} lies to the left of {left[0]}: image, label or affine is mirrored"
+    structures = measures.structures
+    for right, left in ((name, name.replace("right", "left")) for name in structures if "right" in name):
+        both = measures.orientation and left in structures
+        if both and structures[right].centre[0] <= structures[left].centre[0]:
+            text = f"{right} lies to the left of {left}: image, label or affine is mirrored"
             add(ERROR, "left and right exchanged", text)
     return found
 
@@ -151,21 +132,13 @@ def _label_findings(measures: CaseMeasures, label: np.ndarray, labels: Mapping[s
     unnamed = [str(value) for value in np.unique(label) if labels and str(value) not in labels]
     covered = float((counted > 0).mean()) if counted.size else 0.0
     empty = ERROR if label.ndim == 3 else WARNING
+    names = f"{', '.join(unnamed[:8])}; named are {', '.join(labels)}"
+    much = f"the mask covers {covered:.0%} of the image; it seems to be inverted"
     told = [
-        (
-            bool(unnamed),
-            ERROR,
-            "label values without a name",
-            f"{', '.join(unnamed[:8])}; named are {', '.join(labels)}",
-        ),
+        (bool(unnamed), ERROR, "label values without a name", names),
         (not counted.size, ERROR, "label that is ignored everywhere", "every pixel of the mask is to be ignored"),
         (bool(counted.size) and covered == 0, empty, "empty label", "the mask is empty: nothing but background"),
-        (
-            covered > LARGEST_LABEL,
-            WARNING,
-            LARGE,
-            f"the mask covers {covered:.0%} of the image; it seems to be inverted",
-        ),
+        (covered > LARGEST_LABEL, WARNING, LARGE, much),
     ]
     return [Finding(grade, kind, (measures.case,), text) for wrong, grade, kind, text in told if wrong]
 
@@ -221,9 +194,3 @@ def _structures(loaded: LoadedCase, label: np.ndarray, labels: Mapping[str, str]
         place = tuple(round(float(length), 2) for length in centre)
         found[name] = Structure(int(region.label), float(f"{region.area * share:.6g}"), unit, tuple(touches), place)
     return found
-
-
-def _pairs(structures: Mapping[str, Structure]) -> list[tuple[tuple[str, Structure], tuple[str, Structure]]]:
-    """The structures of which both sides are there, right ones first."""
-    sides = [(name, name.replace("right", "left")) for name in structures if "right" in name]
-    return [((right, structures[right]), (left, structures[left])) for right, left in sides if left in structures]

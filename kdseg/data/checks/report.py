@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +22,13 @@ __all__ = ["QualityReport", "check_datalist", "check_records"]
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What a check has measured and found.
+    """What a check has measured and found."""
 
-    Attributes:
-        counts: cases by section.
-        labels: value → name.
-        cases: the figures of every case that can be read.
-        findings: errors first.
-        sheets: contact sheets that were written.
-    """
-
-    counts: dict[str, int]
-    labels: dict[str, str]
-    cases: list[CaseMeasures]
-    findings: list[Finding]
-    sheets: list[Path]
+    counts: dict[str, int]  # cases by section
+    labels: dict[str, str]  # value → name
+    cases: list[CaseMeasures]  # the figures of every case that can be read
+    findings: list[Finding]  # errors first
+    sheets: list[Path]  # contact sheets that were written
 
     @property
     def errors(self) -> int:
@@ -127,10 +120,8 @@ def check_datalist(path: str | Path, out: str | Path | None = None, progress: bo
         shown = {structure.value: name for case in cases for name, structure in case.structures.items()}
         graded = [(title, grades.get(case), panel) for title, case, panel in panels]
         sheets = write_sheets(graded, dict(sorted(shown.items())), Path(out)) if graded else []
-    counts: dict[str, int] = {}
-    for section, _ in records:
-        counts[section] = counts.get(section, 0) + 1
-    return QualityReport(counts, labels, cases, findings, sheets)
+    counts = Counter(section for section, _ in records)
+    return QualityReport(dict(counts), labels, cases, findings, sheets)
 
 
 def _records(content: Mapping[str, Any], path: Path) -> list[tuple[str, Record]]:

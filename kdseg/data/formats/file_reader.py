@@ -29,12 +29,8 @@ class FileReader(ImageReader):
     def __init__(self, unknown: Mapping[str, Any], known: Sequence[str]) -> None:
         super().__init__()
         for name in unknown:
-            raise UserError(
-                name,
-                found="a setting that the reader does not have",
-                expected=" or ".join(known),
-                fix=suggestion(name, known),
-            )
+            found = "a setting that the reader does not have"
+            raise UserError(name, found=found, expected=" or ".join(known), fix=suggestion(name, known))
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Any file or folder may be tried: DICOM files often have no suffix."""

@@ -15,24 +15,17 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 @dataclass(frozen=True)
 class FrameSource:
-    """Frames of a file before any scaling.
+    """Frames of a file before any scaling."""
 
-    Attributes:
-        read: gives frame ``index`` as stored values ``(W, H)``, or ``(W, H, 3)`` in colour; axes in MONAI's order.
-        count: the number of frames.
-        low, high: the values that the file's depth (or its display window) calls black and white.
-        file_format: "dicom", "nifti" or "picture".
-        affine: 4×4, voxel to millimetres; None where nothing is known of it.
-        spacing_known: whether ``affine`` speaks of millimetres, where there is one.
-    """
-
+    # gives a frame, by its number, as stored values (W, H), or (W, H, 3) in colour; axes in MONAI's order
     read: Callable[[int], np.ndarray]
-    count: int
+    count: int  # the number of frames
+    # low, high: the values that the file's depth (or its display window) calls black and white
     low: float
     high: float
-    file_format: str
-    affine: np.ndarray | None = None
-    spacing_known: bool = True
+    file_format: str  # "dicom", "nifti" or "picture"
+    affine: np.ndarray | None = None  # 4×4, voxel to millimetres; None where nothing is known of it
+    spacing_known: bool = True  # whether affine speaks of millimetres, where there is one
 
     def grey(self, index: int) -> np.ndarray:
         """Frame ``index`` as float32 luminance ``(W, H)`` in [0, 1]."""

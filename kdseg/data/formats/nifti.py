@@ -39,12 +39,9 @@ def open_nifti(path: Path) -> FrameSource:
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or 0 in array.shape:
-        raise UserError(
-            path.name,
-            found=f"an array of shape {'×'.join(map(str, image.shape))}",
-            expected="one picture (W, H) or several, (W, H, frames) or (W, H, 1, frames)",
-            fix="save the pictures as 2-D NIfTI files",
-        )
+        found = f"an array of shape {'×'.join(map(str, image.shape))}"
+        expected = "one picture (W, H) or several, (W, H, frames) or (W, H, 1, frames)"
+        raise UserError(path.name, found=found, expected=expected, fix="save the pictures as 2-D NIfTI files")
     affine = _affine(image, path)
     low, high = natural_limits([array])
     return FrameSource(
@@ -76,12 +73,9 @@ def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if not 2 <= array.ndim <= 4 or 0 in array.shape:
-        raise UserError(
-            path.name,
-            found=f"an array of shape {'×'.join(map(str, array.shape))}",
-            expected="a picture or volume, perhaps with channels on the fourth axis",
-            fix="save the volume as a 3-D NIfTI file",
-        )
+        found = f"an array of shape {'×'.join(map(str, array.shape))}"
+        expected = "a picture or volume, perhaps with channels on the fourth axis"
+        raise UserError(path.name, found=found, expected=expected, fix="save the volume as a 3-D NIfTI file")
     return array, _affine(image, path)
 
 
@@ -116,10 +110,8 @@ def _affine(image: Any, path: Path) -> np.ndarray:
         or not ((lengths >= SPACINGS[0]) & (lengths <= SPACINGS[1])).all()
         or np.linalg.matrix_rank(axes / lengths) < axes.shape[1]
     ):
-        raise UserError(
-            path.name,
-            found=f"an affine with voxels of {'×'.join(f'{length:.3g}' for length in lengths)} mm",
-            expected=f"three directions that differ, and {SPACINGS[0]:g} to {SPACINGS[1]:g} mm along each",
-            fix="convert the image again from its source, or write the right affine into the header",
-        )
+        found = f"an affine with voxels of {'×'.join(f'{length:.3g}' for length in lengths)} mm"
+        expected = f"three directions that differ, and {SPACINGS[0]:g} to {SPACINGS[1]:g} mm along each"
+        fix = "convert the image again from its source, or write the right affine into the header"
+        raise UserError(path.name, found=found, expected=expected, fix=fix)
     return affine

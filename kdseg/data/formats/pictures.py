@@ -50,20 +50,15 @@ def open_picture(path: Path, indices: bool = False) -> FrameSource:
             else:
                 pages = [_page(image, index, indices) for index in range(getattr(image, "n_frames", 1))]
     except Image.DecompressionBombError:
-        raise UserError(
-            path.name,
-            found="a picture of more pixels than a workstation has memory for",
-            expected=f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels",
-            fix="cut out the region of interest, or save the picture at a lower resolution",
-        ) from None
+        found = "a picture of more pixels than a workstation has memory for"
+        expected = f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} million pixels"
+        fix = "cut out the region of interest, or save the picture at a lower resolution"
+        raise UserError(path.name, found=found, expected=expected, fix=fix) from None
     except UnidentifiedImageError:
         if not path.name.lower().endswith((".tif", ".tiff")):
-            raise UserError(
-                path.name,
-                found="content that is no picture",
-                expected="PNG, JPEG, TIFF, PGM, BMP, NIfTI or DICOM",
-                fix="export the image again in one of these formats",
-            ) from None
+            expected = "PNG, JPEG, TIFF, PGM, BMP, NIfTI or DICOM"
+            fix = "export the image again in one of these formats"
+            raise UserError(path.name, found="content that is no picture", expected=expected, fix=fix) from None
         pages = _tiff_pages(path)
     pages = [page for page in pages if page.shape == pages[0].shape]
     low, high = natural_limits(pages)

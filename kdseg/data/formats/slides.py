@@ -49,12 +49,8 @@ def open_slide(dataset: Dataset, path: Path) -> FrameSource:
 
     kind = str((list(dataset.get("ImageType") or []) + [""] * 3)[2])
     if kind in ("LABEL", "OVERVIEW"):
-        raise UserError(
-            path.name,
-            found=f"the slide's {kind.lower()}",
-            expected="an image of the tissue (VOLUME)",
-            fix="leave this file out; a label may name the patient",
-        )
+        found, fix = f"the slide's {kind.lower()}", "leave this file out; a label may name the patient"
+        raise UserError(path.name, found=found, expected="an image of the tissue (VOLUME)", fix=fix)
     rows, columns = (int(dataset.get(f"TotalPixelMatrix{side}") or 0) for side in ("Rows", "Columns"))
     check_field_size(path.name, columns, rows)
     white = 2 ** int(dataset.BitsStored) - 1
@@ -75,12 +71,9 @@ def check_field_size(name: str, width: int, height: int) -> None:
         UserError: with what to do.
     """
     if not 0 < width * height <= MOST_PIXELS:
-        raise UserError(
-            name,
-            found=f"a field of {width}×{height} pixels",
-            expected=f"one of at most {MOST_PIXELS // 10**6} million pixels",
-            fix="take a level of lower resolution, or cut out the region of interest",
-        )
+        found = f"a field of {width}×{height} pixels"
+        fix = "take a level of lower resolution, or cut out the region of interest"
+        raise UserError(name, found=found, expected=f"one of at most {MOST_PIXELS // 10**6} million pixels", fix=fix)
 
 
 def _corners(dataset: Dataset, path: Path, rows: int, columns: int) -> Iterator[tuple[int, int]]:
@@ -92,20 +85,13 @@ def _corners(dataset: Dataset, path: Path, rows: int, columns: int) -> Iterator[
     else:
         places = [frame_elements(dataset, index, POSITION) for index in range(frames)]
         if any(len(place) < len(POSITION) for place in places):
-            raise UserError(
-                path.name,
-                found="a tile without a position in the total pixel matrix",
-                expected="PlanePositionSlideSequence for every frame",
-                fix="export the slide again",
-            )
+            found, fix = "a tile without a position in the total pixel matrix", "export the slide again"
+            raise UserError(path.name, found=found, expected="PlanePositionSlideSequence for every frame", fix=fix)
         corners = [(int(place[POSITION[0]]) - 1, int(place[POSITION[1]]) - 1) for place in places]
     if len(corners) != frames or len(set(corners)) != frames:
-        raise UserError(
-            path.name,
-            found=f"{frames} tiles for {len(set(corners))} places of {height}×{width} pixels",
-            expected="one tile for each place",
-            fix="export one focal plane and one optical path, as one whole file",
-        )
+        found = f"{frames} tiles for {len(set(corners))} places of {height}×{width} pixels"
+        fix = "export one focal plane and one optical path, as one whole file"
+        raise UserError(path.name, found=found, expected="one tile for each place", fix=fix)
     return iter(corners)
 
 
@@ -126,12 +112,8 @@ def open_whole_slide(path: Path, level: int) -> FrameSource:
     slide = reader.read(path)
     levels = reader.get_level_count(slide)
     if not 0 <= level < levels:
-        raise UserError(
-            path.name,
-            found=f"level {level}",
-            expected=f"a level from 0 to {levels - 1}",
-            fix="choose one of them; 0 is full resolution",
-        )
+        fix = "choose one of them; 0 is full resolution"
+        raise UserError(path.name, found=f"level {level}", expected=f"a level from 0 to {levels - 1}", fix=fix)
     height, width = reader.get_size(slide, level)
     check_field_size(path.name, width, height)
     array, _ = reader.get_data(slide, level=level)
@@ -145,12 +127,9 @@ def _backend(path: Path, level: int) -> str:
         knows = backend != "tifffile" or (path.suffix.lower() in TIFFFILE_SUFFIXES and level == 0)
         if knows and importlib.util.find_spec(backend) is not None:
             return backend
-    raise UserError(
-        path.name,
-        found=f"no library that reads level {level} of such whole-slide files",
-        expected="openslide or cucim to be installed",
-        fix="pip install openslide-python openslide-bin, or export the region as TIFF",
-    )
+    found = f"no library that reads level {level} of such whole-slide files"
+    fix = "pip install openslide-python openslide-bin, or export the region as TIFF"
+    raise UserError(path.name, found=found, expected="openslide or cucim to be installed", fix=fix)
 
 
 def _spacing(reader: Any, slide: Any, level: int) -> tuple[float, float] | None:

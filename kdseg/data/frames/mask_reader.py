@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kdseg.data.formats.file_reader import FileReader
 from kdseg.data.formats.frame_source import FrameSource
 from kdseg.data.frames.open_frames import open_frames
+from kdseg.data.frames.picture_files import PictureFiles
 from kdseg.data.frames.picture_reader import PictureReader
 from kdseg.data.open import WHOLE_SLIDE_SUFFIXES
 from kdseg.errors import UserError
@@ -53,27 +55,22 @@ class MaskReader(PictureReader):
         **unknown: Any,
     ) -> None:
         # not the constructor of PictureReader, whose colour a mask does not have
-        super(PictureReader, self).__init__(unknown, ["frame", "level", "ignored", "values"])
-        super().__init__(frame, level=level)
+        FileReader.__init__(self, unknown, ["frame", "level", "ignored", "values"])
+        PictureFiles.__init__(self, frame, level=level)
         self.ignored = ignored
         self.values = None if values is None else [int(value) for value in values]
 
     def open_file(self, path: Path) -> FrameSource:
         """The file's frames; of a whole-slide file the level."""
         return open_frames(
-            path,
-            self.level if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES else 0,
-            indices=self.values is not None,
+            path, self.level if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES else 0, indices=self.values is not None
         )
 
     def _chosen_frames(self, source: FrameSource, name: str) -> list[int]:
         if self.frame == "best" and source.count > 1:
-            raise UserError(
-                name,
-                found=f"a mask of {source.count} frames",
-                expected="the number of a frame, because the best frame cannot be told from a mask",
-                fix="set frame to the number of the frame that the masks belong to",
-            )
+            expected = "the number of a frame, because the best frame cannot be told from a mask"
+            fix = "set frame to the number of the frame that the masks belong to"
+            raise UserError(name, found=f"a mask of {source.count} frames", expected=expected, fix=fix)
         return super()._chosen_frames(source, name)
 
     def _values(self, source: FrameSource, index: int, name: str) -> np.ndarray:
@@ -90,12 +87,10 @@ class MaskReader(PictureReader):
     def _check_classes(self, values: np.ndarray, name: str) -> None:
         unnamed = sorted(set(np.unique(values).tolist()) - set(self.values or ()))
         if unnamed:
-            raise UserError(
-                name,
-                found=f"mask values without a name: {', '.join(f'{value:g}' for value in unnamed[:5])}",
-                expected=f"the class numbers {', '.join(map(str, self.values or ()))}",
-                fix='name the values in the data list\'s "labels", or mend the mask (JPEG changes values)',
-            )
+            found = f"mask values without a name: {', '.join(f'{value:g}' for value in unnamed[:5])}"
+            expected = f"the class numbers {', '.join(map(str, self.values or ()))}"
+            fix = 'name the values in the data list\'s "labels", or mend the mask (JPEG changes values)'
+            raise UserError(name, found=found, expected=expected, fix=fix)
 
 
 def mask_values(source: FrameSource, index: int) -> np.ndarray:
@@ -118,10 +113,7 @@ def two_valued(values: np.ndarray, source: FrameSource, name: str) -> np.ndarray
         return (values > 0.5).astype(np.float32)
     half = (source.low + source.high) / 2
     if greatest <= half or least < 0:
-        raise UserError(
-            name,
-            found=f"values from {least:g} to {greatest:g}",
-            expected=f"0 and 1, or 0 and {source.high:g}",
-            fix="save the mask with two values, 0 for background and 255 for what is segmented",
-        )
+        found = f"values from {least:g} to {greatest:g}"
+        fix = "save the mask with two values, 0 for background and 255 for what is segmented"
+        raise UserError(name, found=found, expected=f"0 and 1, or 0 and {source.high:g}", fix=fix)
     return (values > half).astype(np.float32)

@@ -36,12 +36,8 @@ def open_frames(path: Path, level: int = 0, indices: bool = False) -> FrameSourc
     if name.endswith(WHOLE_SLIDE_SUFFIXES) or (level and name.endswith((".tif", ".tiff"))):
         return open_whole_slide(path, level)
     if level:
-        raise UserError(
-            path.name,
-            found=f"level {level} of a file that has no levels",
-            expected="level 0, or a whole-slide file",
-            fix="set level to 0",
-        )
+        found = f"level {level} of a file that has no levels"
+        raise UserError(path.name, found=found, expected="level 0, or a whole-slide file", fix="set level to 0")
     if has_dicom_mark(path):
         return open_dicom(path)
     if name.endswith(DICOM_SUFFIXES):

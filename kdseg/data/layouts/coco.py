@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +18,7 @@ __all__ = ["draw_polygons", "find_coco"]
 STENOSIS = "stenosis"
 
 
-@dataclass(frozen=True)
-class Annotated:
+class Annotated(NamedTuple):
     """The size of an image, and the polygons of its vessels and stenoses."""
 
     width: int
@@ -29,16 +27,15 @@ class Annotated:
     stenoses: list[list[float]]
 
 
-Polygons = dict[str, Annotated]
-
-
 def find_coco(search: Search, files: Sequence[Path], found: Found) -> set[Path]:
     """Add the records of all COCO files to ``found``; return the images that they speak for.
 
     Masks are drawn into the search's folder for what is made: all vessels, or where no file annotates any, all
     stenoses.
     """
-    polygons: dict[Path, Polygons] = {}
+    from PIL import Image
+
+    polygons: dict[Path, dict[str, Annotated]] = {}
     for file in (path for path in files if path.suffix.lower() == ".json"):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
@@ -63,10 +60,12 @@ def find_coco(search: Search, files: Sequence[Path], found: Found) -> set[Path]:
                 empty += 1
                 continue
             try:
-                _write_mask(draw_polygons(wanted, image.width, image.height), mask)
+                drawn = Image.fromarray(draw_polygons(wanted, image.width, image.height))
             except ValueError as error:
                 found.problem(folder / name, search.source, "damaged annotations", str(error))
                 continue
+            with whole_file(mask) as temporary:
+                drawn.save(temporary)
             found.records.append({"image": str(folder / name), "label": str(mask)})
             if not vessels:
                 found.labels = {"0": "background", "1": STENOSIS}
@@ -75,12 +74,8 @@ def find_coco(search: Search, files: Sequence[Path], found: Found) -> set[Path]:
     return spoken_for
 
 
-def _polygons(content: dict[str, Any]) -> Polygons:
-    """The polygons of each image's file name.
-
-    Raises:
-        KeyError, TypeError, ValueError: when the content is not as COCO defines it.
-    """
+def _polygons(content: dict[str, Any]) -> dict[str, Annotated]:
+    """The polygons of each image's file name; KeyError, TypeError or ValueError for what COCO does not define so."""
     names = {entry["id"]: str(entry.get("name", "")).lower() for entry in content["categories"]}
     images = {
         entry["id"]: (Path(entry["file_name"]).name, Annotated(int(entry["width"]), int(entry["height"]), [], []))
@@ -115,10 +110,3 @@ def draw_polygons(polygons: list[list[float]], width: int, height: int) -> np.nd
         points = np.stack([rows, columns], axis=1).astype(float) - 0.5
         mask[polygon2mask((height, width), points)] = 255
     return mask
-
-
-def _write_mask(mask: np.ndarray, path: Path) -> None:
-    from PIL import Image
-
-    with whole_file(path) as temporary:
-        Image.fromarray(mask).save(temporary)

@@ -54,11 +54,10 @@ def _table(path: Path) -> Found:
     except (OSError, ValueError, IndexError, csv.Error) as error:
         wrong = [type(error).__name__]
     if wrong:
+        expected = f"a CSV file with the columns {', '.join(COLUMNS)}; all but image may be left out"
+        fix = "write a line for each image, with its path as seen from the table"
         raise UserError(
-            path,
-            found=f"a table that cannot be used ({', '.join(map(str, wrong))})",
-            expected=f"a CSV file with the columns {', '.join(COLUMNS)}; all but image may be left out",
-            fix="write a line for each image, with its path as seen from the table",
+            path, found=f"a table that cannot be used ({', '.join(map(str, wrong))})", expected=expected, fix=fix
         )
     found = Found()
     for row in rows:
@@ -89,7 +88,9 @@ def _challenge(folder: Path) -> Found:
         channels = list((content.get("channel_names") or content.get("modality") or {"0": ""}).values())
         ending = content.get("file_ending", ".nii.gz")
         listed = {"training": content.get("training") or [], "test": content.get("test") or []}
-        named = {file_stem(Path(str(_image(entry)))): section for section in listed for entry in listed[section]}
+        entries = [(entry, section) for section, several in listed.items() for entry in several]
+        images = [(entry["image"] if isinstance(entry, dict) else entry, section) for entry, section in entries]
+        named = {file_stem(Path(str(image))): section for image, section in images}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         found, expected = f"content that cannot be used ({type(error).__name__}: {error})", "labels and channel_names"
         raise UserError(path, found=found, expected=expected, fix="see nnU-Net's docs/dataset_format.md") from error
@@ -120,10 +121,6 @@ def _challenge(folder: Path) -> Found:
             if record["section"] == "training":
                 del record["section"]
     return found_cases
-
-
-def _image(entry: Any) -> Any:
-    return entry["image"] if isinstance(entry, dict) else entry
 
 
 def _labels(given: Any) -> dict[str, str]:

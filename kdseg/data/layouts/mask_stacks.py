@@ -45,12 +45,9 @@ def stack_as_label(pictures: Sequence[Path], volume: DicomSeries, path: Path) ->
     width, height, depth = volume.shape
     where = pictures[0].parent.name
     if len(pictures) != depth:
-        raise UserError(
-            where,
-            found=f"{len(pictures)} mask pictures for {depth} slices",
-            expected="one for each slice",
-            fix="add empty masks for the slices without a label, or bring the label as NIfTI",
-        )
+        found = f"{len(pictures)} mask pictures for {depth} slices"
+        fix = "add empty masks for the slices without a label, or bring the label as NIfTI"
+        raise UserError(where, found=found, expected="one for each slice", fix=fix)
     slices = []
     for picture in pictures:
         with decoding(picture.name, "a mask that cannot be decoded", "a picture"):

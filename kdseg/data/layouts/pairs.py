@@ -45,15 +45,12 @@ def file_key(path: Path, search: Search) -> tuple[Key, bool]:
 
 def by_key(paths: Iterable[Path], search: Search) -> tuple[dict[Path, Key], dict[Key, list[Path]]]:
     """The key of each image, and the masks of each key."""
-    images: dict[Path, Key] = {}
+    keys = {path: file_key(path, search) for path in paths}
     masks: dict[Key, list[Path]] = {}
-    for path in paths:
-        key, is_mask = file_key(path, search)
+    for path, (key, is_mask) in keys.items():
         if is_mask:
             masks.setdefault(key, []).append(path)
-        else:
-            images[path] = key
-    return images, masks
+    return {path: key for path, (key, is_mask) in keys.items() if not is_mask}, masks
 
 
 def pair(

@@ -40,12 +40,9 @@ def find_pictures(search: Search) -> Found:
     drawn = find_coco(search, files, found)
     pictures = [path for path in files if path not in drawn and file_kind(path)]
     if not pictures and not drawn:
-        raise UserError(
-            search.source,
-            found="no images",
-            expected="DICOM files, PNG, JPEG, TIFF, PGM, BMP pictures, NIfTI or whole-slide files",
-            fix="see docs/data.md for the layouts that are understood",
-        )
+        expected = "DICOM files, PNG, JPEG, TIFF, PGM, BMP pictures, NIfTI or whole-slide files"
+        fix = "see docs/data.md for the layouts that are understood"
+        raise UserError(search.source, found="no images", expected=expected, fix=fix)
     extras = [path for path in pictures if _is_xcad(path.parent, "trainA") or _is_xcad(path.parent, "trainC")]
     if extras:
         found.notes.append(f"{len(extras)} picture(s) of trainA and trainC, which are no angiograms, are left aside")

@@ -54,10 +54,6 @@ def published_split(records: list[Record]) -> list[Record]:
         if number and number[1] in section_of:
             chosen.append(record | {"section": section_of[number[1]]})
     if not chosen:
-        raise UserError(
-            "protocol published",
-            found="no case that ends in one of the published numbers",
-            expected="cases such as img0001 or case0005",
-            fix="use --protocol random for another data set",
-        )
+        found, fix = "no case that ends in one of the published numbers", "use --protocol random for another data set"
+        raise UserError("protocol published", found=found, expected="cases such as img0001 or case0005", fix=fix)
     return chosen

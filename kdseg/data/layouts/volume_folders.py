@@ -49,12 +49,8 @@ def find_volumes(search: Search) -> Found:
     scans = _scans(search, found) if "dicom" in kinds.values() else []
     nifti = [path for path, kind in kinds.items() if kind == "nifti"]
     if not scans and not nifti:
-        raise UserError(
-            search.source,
-            found="no volumes",
-            expected="NIfTI files or DICOM series",
-            fix="see docs/data.md for the layouts",
-        )
+        expected = "NIfTI files or DICOM series"
+        raise UserError(search.source, found="no volumes", expected=expected, fix="see docs/data.md for the layouts")
     images, masks = by_key(nifti, search)
     every_mask = [path for several in masks.values() for path in several]
     pictures = [path for path, kind in kinds.items() if kind == "picture"]

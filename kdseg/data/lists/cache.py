@@ -98,8 +98,9 @@ def contents(path: Path) -> list[str]:
     """Name and hash of every file that belongs to an image or a label."""
     # one DICOM file stands for its series, which is in the same folder
     folder = path if path.is_dir() else path.parent if file_kind(path) == "dicom" else None
-    files = sorted(folder.rglob("*")) if folder else [path]
-    return [f"{file.name} {_digest(file, *_state(file))}" for file in files if file.is_file()]
+    files = [file for file in (sorted(folder.rglob("*")) if folder else [path]) if file.is_file()]
+    states = [file.stat() for file in files]
+    return [f"{file.name} {_digest(file, at.st_mtime_ns, at.st_size)}" for file, at in zip(files, states, strict=True)]
 
 
 def _record_key(record: Mapping[str, Any]) -> bytes:
@@ -115,8 +116,3 @@ def _record_key(record: Mapping[str, Any]) -> bytes:
 def _digest(path: Path, modified: int, size: int) -> str:
     """The content's hash, read once for each state that a file is in."""
     return content_hash(path)
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size

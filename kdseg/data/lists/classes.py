@@ -35,17 +35,12 @@ def class_numbers(labels: Mapping[str, str], classes: Sequence[str]) -> dict[str
     for name in classes:
         if plain_name(name) not in map(plain_name, there):
             near = suggestion(name, there)
-            raise UserError(
-                "labels of the data list",
-                found=f"no '{name}' among {', '.join(there) or 'none'}",
-                expected=f"labels of all classes of the task: {', '.join(classes)}",
-                fix=f"{near}; name the labels (kdseg prepare --label-names), or give the task these classes",
-            )
+            found = f"no '{name}' among {', '.join(there) or 'none'}"
+            expected = f"labels of all classes of the task: {', '.join(classes)}"
+            fix = f"{near}; name the labels (kdseg prepare --label-names), or give the task these classes"
+            raise UserError("labels of the data list", found=found, expected=expected, fix=fix)
     values = sorted(map(int, labels))
-    return {
-        "orig_labels": values,
-        "target_labels": [number.get(plain_name(labels[str(value)]), 0) for value in values],
-    }
+    return {"orig_labels": values, "target_labels": [number.get(plain_name(labels[str(value)]), 0) for value in values]}
 
 
 def label_numbers(datalist: str | Path, classes: Sequence[str]) -> dict[str, list[int]]:

@@ -9,22 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kdseg.data.open import content_hash
 from kdseg.errors import UserError, suggestion
 from kdseg.files import whole_file
 
-__all__ = [
-    "IGNORED_NAME",
-    "SECTIONS",
-    "content_hash",
-    "load_datalist",
-    "read_datalist",
-    "save_datalist",
-    "split_by_patient",
-]
+__all__ = ["IGNORED_NAME", "SECTIONS", "load_datalist", "read_datalist", "save_datalist", "split_by_patient"]
 
 SECTIONS = ("training", "validation", "test", "unlabelled")
 CROSS_VALIDATED = ("training", "validation")
+FILES = ("image", "label")
 # the name, among a list's labels, of the value that marks pixels to be left out of training and measuring
 IGNORED_NAME = "ignored"
 
@@ -54,12 +46,9 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
     content = read_datalist(path)
     names = [name for name, value in content.items() if isinstance(value, list)]
     if section not in names and not (fold is not None and section in CROSS_VALIDATED):
-        raise UserError(
-            path.name,
-            found=f"no section '{section}'",
-            expected=f"one of {', '.join(names) or 'training, validation, test'}",
-            fix=suggestion(section, names) if names else "make the list with 'kdseg prepare'",
-        )
+        expected = f"one of {', '.join(names) or 'training, validation, test'}"
+        fix = suggestion(section, names) if names else "make the list with 'kdseg prepare'"
+        raise UserError(path.name, found=f"no section '{section}'", expected=expected, fix=fix)
     _check_patients(content, path.name, fold)
     records = content.get(section, [])
     if fold is not None and section in CROSS_VALIDATED:
@@ -68,19 +57,13 @@ def load_datalist(path: str | Path, section: str, fold: int | None = None) -> li
     records = [record if isinstance(record, dict) else {"image": record} for record in records]
     root = path.absolute().parent / content.get("root", ".")
     absolute = [
-        {key: os.path.normpath(root / value) if key in ("image", "label") else value for key, value in record.items()}
-        for record in records
+        record | {key: os.path.normpath(root / record[key]) for key in FILES if key in record} for record in records
     ]
-    missing = [
-        record[key] for record in absolute for key in ("image", "label") if not Path(record.get(key, root)).exists()
-    ]
+    missing = [record[key] for record in absolute for key in FILES if not Path(record.get(key, root)).exists()]
     if missing:
-        raise UserError(
-            path.name,
-            found=f"{len(missing)} files of section '{section}' missing, the first is {missing[0]}",
-            expected="every image and mask of the list on this disk",
-            fix="correct \"root\" in the list, or run 'kdseg prepare' again",
-        )
+        found = f"{len(missing)} files of section '{section}' missing, the first is {missing[0]}"
+        fix = "correct \"root\" in the list, or run 'kdseg prepare' again"
+        raise UserError(path.name, found=found, expected="every image and mask of the list on this disk", fix=fix)
     return absolute
 
 
@@ -96,12 +79,9 @@ def _check_patients(content: Mapping[str, Any], name: str, fold: int | None) -> 
             other, where = seen.setdefault(str(record.get("patient", record["image"])), (case, part))
             if where != part:
                 # cases are named and not the patient, whose name may be one
-                raise UserError(
-                    name,
-                    found=f"one patient in {where} ({other}) and in {part} ({case})",
-                    expected="each patient in one part only",
-                    fix="move the cases together; 'kdseg check' finds them all",
-                )
+                found = f"one patient in {where} ({other}) and in {part} ({case})"
+                fix = "move the cases together; 'kdseg check' finds them all"
+                raise UserError(name, found=found, expected="each patient in one part only", fix=fix)
 
 
 def read_datalist(path: Path) -> dict[str, Any]:
@@ -115,19 +95,11 @@ def read_datalist(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(
-            path.name,
-            found=f"text that is not JSON ({error})",
-            expected="a data list",
-            fix="make it with 'kdseg prepare'",
-        ) from error
+        found = f"text that is not JSON ({error})"
+        raise UserError(path.name, found=found, expected="a data list", fix="make it with 'kdseg prepare'") from error
     if not isinstance(content, dict):
-        raise UserError(
-            path.name,
-            found=f"a JSON {type(content).__name__}",
-            expected="an object with 'training' and other sections",
-            fix="make the list with 'kdseg prepare'",
-        )
+        found, expected = f"a JSON {type(content).__name__}", "an object with 'training' and other sections"
+        raise UserError(path.name, found=found, expected=expected, fix="make the list with 'kdseg prepare'")
     return content
 
 
@@ -135,12 +107,9 @@ def _of_fold(content: Mapping[str, Any], name: str, fold: int, section: str) -> 
     records = [record for part in CROSS_VALIDATED for record in content.get(part, [])]
     folds = sorted({record["fold"] for record in records if "fold" in record})
     if fold not in folds:
-        raise UserError(
-            f"{name}, fold {fold}",
-            found=f"the folds {', '.join(map(str, folds))}" if folds else "records without folds",
-            expected="a fold of the list",
-            fix="choose one of these" if folds else "make the list with 'kdseg prepare --folds N'",
-        )
+        found = f"the folds {', '.join(map(str, folds))}" if folds else "records without folds"
+        fix = "choose one of these" if folds else "make the list with 'kdseg prepare --folds N'"
+        raise UserError(f"{name}, fold {fold}", found=found, expected="a fold of the list", fix=fix)
     return [record for record in records if (record.get("fold") == fold) == (section == "validation")]
 
 
@@ -181,12 +150,8 @@ def split_by_patient(
         [6, 2, 2]
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise UserError(
-            "fractions",
-            found=" ".join(map(str, fractions)),
-            expected="three parts for training, validation and test that sum to 1",
-            fix="use for example 0.6 0.2 0.2",
-        )
+        found, expected = " ".join(map(str, fractions)), "three parts for training, validation and test that sum to 1"
+        raise UserError("fractions", found=found, expected=expected, fix="use for example 0.6 0.2 0.2")
     if folds < 2:
         raise UserError("folds", found=str(folds), expected="2 or more", fix="use for example 5")
     section_of = {record["patient"]: record["section"] for record in records if record.get("section")}
@@ -216,12 +181,9 @@ def _divide(patients: Sequence[str], fractions: Mapping[str, float]) -> dict[str
     """Give each section its share of the patients, at least one where its fraction is not zero."""
     wanted = {section: fraction / sum(fractions.values()) for section, fraction in fractions.items() if fraction > 0}
     if len(patients) < len(wanted):
-        raise UserError(
-            "split by patient",
-            found=f"{len(patients)} patients",
-            expected=f"at least {len(wanted)}, one each for {', '.join(wanted)}",
-            fix="bring more patients, or set a fraction to 0",
-        )
+        expected = f"at least {len(wanted)}, one each for {', '.join(wanted)}"
+        fix = "bring more patients, or set a fraction to 0"
+        raise UserError("split by patient", found=f"{len(patients)} patients", expected=expected, fix=fix)
     counts = {section: max(1, round(share * len(patients))) for section, share in wanted.items()}
     # what rounding gave or took is settled with the largest section, which feels it least
     while excess := sum(counts.values()) - len(patients):

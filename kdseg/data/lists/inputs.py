@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from kdseg.data.formats.dicom.choice import choose_series
@@ -12,8 +12,6 @@ from kdseg.data.open import NIFTI_SUFFIXES, file_kind, files_below
 from kdseg.errors import UserError
 
 __all__ = ["find_images", "find_volume_files"]
-
-logger = logging.getLogger(__name__)
 
 
 def find_images(source: str | Path) -> list[str]:
@@ -28,15 +26,17 @@ def find_images(source: str | Path) -> list[str]:
     paths = files_below(source)
     images = [str(path) for path in paths if file_kind(path) is not None]
     if not images:
-        found = f"no image among {len(paths)} files"
-        raise UserError(
-            source, found=found, expected="DICOM, NIfTI or picture files", fix="name the folder that has them"
-        )
+        found, expected = f"no image among {len(paths)} files", "DICOM, NIfTI or picture files"
+        raise UserError(source, found=found, expected=expected, fix="name the folder that has them")
     return images
 
 
 def find_volume_files(
-    source: str | Path, modality: str | None = None, description: str | None = None, plane: str | None = None
+    source: str | Path,
+    modality: str | None = None,
+    description: str | None = None,
+    plane: str | None = None,
+    every: bool = False,
 ) -> list[str | list[str]]:
     """Paths for ``VolumeReader``: every NIfTI file below a folder, and of every DICOM study its largest series.
 
@@ -47,6 +47,7 @@ def find_volume_files(
     Args:
         source: a folder, or the one file that is named.
         modality, description, plane: which series of a study are meant, as in :func:`kdseg.data.choose_series`.
+        every: all of these series that are even volumes, each as its files, in place of the largest.
 
     Raises:
         UserError: when there is no such place, or no volume in it.
@@ -63,9 +64,11 @@ def find_volume_files(
         volumes += [str(path) for path in files if path.name in unreadable]
         for study in studies:
             try:
-                where = f"study {study.study}"
                 wanted = {"modality": modality, "description": description, "plane": plane}
-                chosen = choose_series(study.series, where=where, choose="largest", **wanted)
+                if every and (fitting := [one for one in study.series if _is_wanted(one, wanted)]):
+                    volumes += [[str(path) for path in one.files] for one in fitting]
+                    continue
+                chosen = choose_series(study.series, choose="largest", **wanted)  # type: ignore[arg-type]
                 volumes.append(_path(chosen))
             except UserError:
                 volumes += [study.series[0].file] if study.series else []
@@ -73,6 +76,15 @@ def find_volume_files(
         fix = "name the folder that has them"
         raise UserError(source, found="no volume", expected="NIfTI files or DICOM series", fix=fix)
     return volumes
+
+
+def _is_wanted(volume: DicomSeries, wanted: Mapping[str, str | None]) -> bool:
+    """Whether a series is an even volume, and as it is wanted."""
+    try:
+        choose_series([volume], choose="only", **wanted)  # type: ignore[arg-type]
+    except UserError:
+        return False
+    return volume.refusal is None
 
 
 def _path(volume: DicomSeries) -> str | list[str]:

@@ -48,16 +48,15 @@ def assign_patients(records: list[Record], source: Path, pattern: str | None = N
     for record in records:
         case = record["case"]
         record["patient"] = ids.get(case) or folders.get(case) or case
-    told = [
-        ("the pattern", by_pattern),
-        ("the patient id of DICOM files, hashed", len(ids)),
-        ("folders", len(folders.keys() - ids.keys())),
-    ]
-    ways = [f"{way} ({count} cases)" for way, count in [*told, ("the layout", told_before)] if count]
     alone = len(records) - len(ids.keys() | folders.keys())
-    if alone:
-        ways.append(f"the file itself ({alone} cases: nothing says who belongs together)")
-    return "patients are told by " + " and by ".join(ways)
+    told = {
+        "the pattern ({} cases)": by_pattern,
+        "the patient id of DICOM files, hashed ({} cases)": len(ids),
+        "folders ({} cases)": len(folders.keys() - ids.keys()),
+        "the layout ({} cases)": told_before,
+        "the file itself ({} cases: nothing says who belongs together)": alone,
+    }
+    return "patients are told by " + " and by ".join(way.format(count) for way, count in told.items() if count)
 
 
 def _by_pattern(records: list[Record], source: Path, pattern: str) -> int:
@@ -65,20 +64,17 @@ def _by_pattern(records: list[Record], source: Path, pattern: str) -> int:
         expression = re.compile(pattern)
     except re.error as error:
         fix = "write for example 'Image_([0-9]+)'"
-        raise UserError(
-            "patient pattern", found=f"{pattern!r} ({error})", expected="a regular expression", fix=fix
-        ) from error
-    paths = {id(record): os.path.relpath(record["image"], source).replace(os.sep, "/") for record in records}
-    count = 0
-    for record in records:
-        if match := expression.search(paths[id(record)]):
+        found = f"{pattern!r} ({error})"
+        raise UserError("patient pattern", found=found, expected="a regular expression", fix=fix) from error
+    paths = [os.path.relpath(record["image"], source).replace(os.sep, "/") for record in records]
+    matches = [expression.search(path) for path in paths]
+    for record, match in zip(records, matches, strict=True):
+        if match:
             record["patient"] = match[1] if expression.groups else match[0]
-            count += 1
-    if not count:
-        first = paths[id(records[0])]
-        fix = "the pattern is looked for in such paths"
-        raise UserError("patient pattern", found=f"no match in {first}", expected=f"what {pattern!r} says", fix=fix)
-    return count
+    if not any(matches):
+        found, fix = f"no match in {paths[0]}", "the pattern is looked for in such paths"
+        raise UserError("patient pattern", found=found, expected=f"what {pattern!r} says", fix=fix)
+    return sum(map(bool, matches))
 
 
 def _dicom_patient(path: Path) -> str | None:

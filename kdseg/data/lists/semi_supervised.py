@@ -51,21 +51,21 @@ def labelled_subset(
     names = [record.get("patient", record.get("case")) for record in records]
     if None in names:
         missing = names.index(None)
-        raise UserError(
-            f"record {missing} of the data list",
-            found="neither patient nor case",
-            expected="one of them, so that the subset is made of whole patients",
-            fix="write the data list with kdseg prepare",
-        )
+        found, expected = "neither patient nor case", "one of them, so that the subset is made of whole patients"
+        fix = "write the data list with kdseg prepare"
+        raise UserError(f"record {missing} of the data list", found=found, expected=expected, fix=fix)
     patients = sorted(set(map(str, names)))
     if not 1 <= cases <= len(patients):
         fix = f"choose at most {len(patients)}"
         raise UserError("labelled cases", found=str(cases), expected=f"1 to {len(patients)} patients", fix=fix)
     chosen = set(np.random.default_rng(seed).permutation(patients)[:cases].tolist())
-    labelled = [dict(record) for record, name in zip(records, names, strict=True) if str(name) in chosen]
-    others = [dict(record) for record, name in zip(records, names, strict=True) if str(name) not in chosen]
-    for record in others:
-        record.pop("label", None)
+    labelled: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for record, name in zip(records, names, strict=True):
+        if str(name) in chosen:
+            labelled.append(dict(record))
+        else:
+            others.append({key: value for key, value in record.items() if key != "label"})
     return labelled, others
 
 
@@ -114,16 +114,12 @@ class LabelledUnlabelledSampler(Sampler[list[int]]):
         self.labelled = [index for index, record in enumerate(records) if record.get("label") is not None]
         self.unlabelled = [index for index, record in enumerate(records) if record.get("label") is None]
         if not self.labelled or not self.unlabelled:
-            raise UserError(
-                "semi-supervised training data",
-                found=f"{len(self.labelled)} labelled and {len(self.unlabelled)} unlabelled images",
-                expected="at least one of each",
-                fix="add images without masks, in a folder unlabelled/ beside the others, or leave --unlabelled out",
-            )
+            found = f"{len(self.labelled)} labelled and {len(self.unlabelled)} unlabelled images"
+            fix = "add images without masks, in a folder unlabelled/ beside the others, or leave --unlabelled out"
+            raise UserError("semi-supervised training data", found=found, expected="at least one of each", fix=fix)
         if batch_size < 2:
-            raise UserError(
-                "batch_size", found=str(batch_size), expected="2 or more, half of them labelled", fix="use 2"
-            )
+            found = str(batch_size)
+            raise UserError("batch_size", found=found, expected="2 or more, half of them labelled", fix="use 2")
         self.shares = batch_size - batch_size // 2, batch_size // 2
         self.batches = batches
 

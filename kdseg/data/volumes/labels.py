@@ -14,7 +14,7 @@ from kdseg.data.formats.nifti import read_nifti
 from kdseg.data.open import NIFTI_SUFFIXES
 from kdseg.errors import UserError
 
-__all__ = ["on_grid", "read_label", "same_grid"]
+__all__ = ["box_corners", "on_grid", "read_label", "same_grid"]
 
 # of a voxel: how far the corners of two grids may be apart that count as one
 SAME_GRID = 0.05
@@ -69,12 +69,9 @@ def read_label(
     # some tools write a new frame of reference into each file; the series that they refer to is right all the same
     elsewhere = frame_of_reference and header.spaces and frame_of_reference not in header.spaces
     if elsewhere and series not in header.references:
-        raise UserError(
-            path.name,
-            found="another frame of reference than the image's",
-            expected="labels drawn on this image, or on one of the same frame of reference",
-            fix="take the series that the labels were drawn on, or register and resample them first",
-        )
+        expected = "labels drawn on this image, or on one of the same frame of reference"
+        fix = "take the series that the labels were drawn on, or register and resample them first"
+        raise UserError(path.name, found="another frame of reference than the image's", expected=expected, fix=fix)
     if header.kind == "RTSTRUCT":
         return fill_contours(path, affine, shape, names, absent)
     label, own = read_segmentation(path, names, absent)
@@ -83,9 +80,13 @@ def read_label(
 
 def same_grid(first: np.ndarray, second: np.ndarray, shape: Sequence[int]) -> bool:
     """Whether two affines put every voxel of a volume of ``shape`` at the same place, to a twentieth of a voxel."""
-    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(np.asarray(shape) - 1), 1]
-    moved = np.linalg.solve(second, first) @ corners.T - corners.T
-    return bool(np.abs(moved).max() <= SAME_GRID)
+    corners = box_corners(shape).T
+    return bool(np.abs(np.linalg.solve(second, first) @ corners - corners).max() <= SAME_GRID)
+
+
+def box_corners(shape: Sequence[int]) -> np.ndarray:
+    """The indices of a volume's eight outermost voxels, with a 1 behind each as affines want it: ``(8, 4)``."""
+    return np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(np.asarray(shape) - 1), 1]
 
 
 def on_grid(
@@ -104,15 +105,11 @@ def on_grid(
     source = weights.argmax(axis=1)
     # each index of the label depends on one index of the image: no need to look up every voxel by itself
     aligned = len(set(source)) == 3 and np.sort(weights, axis=1)[:, :2].max() * max(shape) < SAME_GRID
-    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(np.array(shape) - 1), 1]
-    reached = (matrix @ corners.T)[:3]
+    reached = (matrix @ box_corners(shape).T)[:3]
     if (reached.max(axis=1) < -0.5).any() or (reached.min(axis=1) > np.array(label.shape) - 0.5).any():
-        raise UserError(
-            name,
-            found="a label that lies outside its image",
-            expected="a label at the image's place in the world",
-            fix="check that label and image belong together, and their affines",
-        )
+        found = "a label that lies outside its image"
+        fix = "check that label and image belong together, and their affines"
+        raise UserError(name, found=found, expected="a label at the image's place in the world", fix=fix)
     if aligned:
         result = np.zeros([shape[axis] for axis in source], dtype=label.dtype)
         indices, inside = [], []
@@ -136,10 +133,6 @@ def _classes(values: np.ndarray, name: str) -> np.ndarray:
         found = f"{values.ndim} axes" if values.ndim != 3 else "values that are no whole numbers"
         raise UserError(name, found=found, expected="class numbers of a volume", fix="save the label as integers")
     if np.abs(whole).max() > np.iinfo(np.int16).max:
-        raise UserError(
-            name,
-            found=f"the value {whole.max():g}",
-            expected="class numbers below 32768",
-            fix="number the classes anew",
-        )
+        found = f"the value {whole.max():g}"
+        raise UserError(name, found=found, expected="class numbers below 32768", fix="number the classes anew")
     return whole.astype(np.int16)

@@ -95,8 +95,8 @@ def load_teacher(
     else:
         logger.info(f"teacher: the mean of {len(members)} networks")
         teacher = Teacher(ProbabilityMean(members, kind), class_map=mapped, only_logits="an ensemble")
-    teacher.reduced = wants_bfloat16(precision, device)
-    if teacher.reduced:
+    teacher.in_bfloat16 = wants_bfloat16(precision, device)
+    if teacher.in_bfloat16:
         logger.info("teacher: computes in bfloat16")
     return teacher.to(device)
 

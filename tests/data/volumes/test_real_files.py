@@ -11,7 +11,7 @@ import pytest
 import SimpleITK
 
 from kdseg.data import choose_series, dicom_series, dicom_studies, read_label
-from kdseg.data.volumes.reader import read_nifti
+from kdseg.data.formats.nifti import read_nifti
 from kdseg.errors import UserError
 
 GOOD = [

@@ -45,9 +45,8 @@ def choose_series(
         (0.3125, 0.3125, 0.8)
     """
     if choose not in ("only", "largest"):
-        raise UserError(
-            "choose", found=f"'{choose}'", expected="only or largest", fix=suggestion(choose, ["only", "largest"])
-        )
+        found = f"'{choose}'"
+        raise UserError("choose", found=found, expected="only or largest", fix=suggestion(choose, ["only", "largest"]))
     wanted = {"description": description, "part": part, "modality": modality, "plane": plane}
     asked = {name: value for name, value in wanted.items() if value}
     left = [

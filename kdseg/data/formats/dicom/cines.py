@@ -30,19 +30,12 @@ def open_dicom(path: Path) -> FrameSource:
     dataset = pydicom.dcmread(path)
     colour = str(dataset.get("PhotometricInterpretation", "missing"))
     if not dataset.get("PixelData") or "Rows" not in dataset:
-        raise UserError(
-            path.name,
-            found=f"a DICOM file without an image (modality {dataset.get('Modality', 'not given')})",
-            expected="pixel data",
-            fix="leave this file out, or export the image that it belongs to",
-        )
+        found = f"a DICOM file without an image (modality {dataset.get('Modality', 'not given')})"
+        fix = "leave this file out, or export the image that it belongs to"
+        raise UserError(path.name, found=found, expected="pixel data", fix=fix)
     if colour not in GREY and not colour.startswith(("RGB", "YBR")):
-        raise UserError(
-            path.name,
-            found=f"the colour model {colour}",
-            expected="MONOCHROME1, MONOCHROME2, RGB or YBR",
-            fix="export the image in grey",
-        )
+        found, expected = f"the colour model {colour}", "MONOCHROME1, MONOCHROME2, RGB or YBR"
+        raise UserError(path.name, found=found, expected=expected, fix="export the image in grey")
     check_claims(dataset, path)
     if dataset.get("SOPClassUID") == SLIDE_STORAGE:
         return open_slide(dataset, path)

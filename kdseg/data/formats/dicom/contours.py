@@ -59,11 +59,10 @@ def fill_contours(
         planes = _planes(contours, dict(structures)[number], path.name)
         inside = _fill(planes, label.shape)
         if planes and not inside:
+            found = "contours that all lie outside the image"
+            fix = "check that the structure set was drawn on this series"
             raise UserError(
-                f"{path.name}, region '{dict(structures)[number]}'",
-                found="contours that all lie outside the image",
-                expected="contours within it",
-                fix="check that the structure set was drawn on this series",
+                f"{path.name}, region '{dict(structures)[number]}'", found=found, expected="contours within it", fix=fix
             )
         for place, mask in inside.items():
             label[..., place][mask] = value
@@ -91,12 +90,10 @@ def _planes(contours: Sequence[np.ndarray], region: str, name: str) -> dict[floa
     planes: dict[float, list[np.ndarray]] = {}
     for points in contours:
         if np.ptp(points[:, 2]) > FLAT_TOLERANCE:
-            raise UserError(
-                f"{name}, region '{region}'",
-                found=f"a contour that crosses {np.ptp(points[:, 2]):.1f} slices",
-                expected="contours that lie in the image's slices",
-                fix="check that the structure set was drawn on this series, and that the series was not resampled",
-            )
+            found = f"a contour that crosses {np.ptp(points[:, 2]):.1f} slices"
+            expected = "contours that lie in the image's slices"
+            fix = "check that the structure set was drawn on this series, and that the series was not resampled"
+            raise UserError(f"{name}, region '{region}'", found=found, expected=expected, fix=fix)
         planes.setdefault(round(float(points[:, 2].mean()), 2), []).append(points[:, :2])
     return planes
 

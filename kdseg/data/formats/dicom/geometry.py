@@ -26,21 +26,14 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 @dataclass(frozen=True)
 class Geometry:
-    """The grid of a stack.
+    """The grid of a stack."""
 
-    Attributes:
-        shape: columns, rows, slices: MONAI's order of axes.
-        spacing: in mm, in the same order.
-        affine: 4×4, from indices in this order to mm in RAS axes, as nibabel gives it.
-        fault: why the slices are no even, straight grid, or None. The grid is then the one that resampling gives.
-        mendable: whether resampling overcomes the fault.
-    """
-
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    affine: np.ndarray
+    shape: tuple[int, int, int]  # columns, rows, slices: MONAI's order of axes
+    spacing: tuple[float, float, float]  # in mm, in the same order
+    affine: np.ndarray  # 4×4, from indices in this order to mm in RAS axes, as nibabel gives it
+    # why the slices are no even, straight grid, or None. The grid is then the one that resampling gives
     fault: str | None = None
-    mendable: bool = True
+    mendable: bool = True  # whether resampling overcomes the fault
 
 
 def measure(frames: Sequence[Frame]) -> Geometry:

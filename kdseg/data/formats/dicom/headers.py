@@ -44,12 +44,9 @@ def open_header(path: Path, keywords: Iterable[str]) -> Dataset:
 
 def no_dicom(path: Path) -> UserError:
     """What to say of a file that has a DICOM suffix alone."""
-    return UserError(
-        path.name,
-        found="no DICOM header (the mark 'DICM' after 128 bytes is missing)",
-        expected="a DICOM file as PACS and workstations export it",
-        fix="export the file again, or rewrite it with dcmconv",
-    )
+    found = "no DICOM header (the mark 'DICM' after 128 bytes is missing)"
+    expected = "a DICOM file as PACS and workstations export it"
+    return UserError(path.name, found=found, expected=expected, fix="export the file again, or rewrite it with dcmconv")
 
 
 def check_claims(dataset: Dataset, path: Path) -> None:
@@ -69,12 +66,9 @@ def check_claims(dataset: Dataset, path: Path) -> None:
     # colour may be stored at half the width (YBR_FULL_422)
     least = LEAST_FRAME if syntax is None or syntax.is_compressed else max(LEAST_FRAME, stored // 2)
     if not 0 < frames * least <= path.stat().st_size:
-        raise UserError(
-            path.name,
-            found=f"a header that claims {frames} frame(s) of {pixels} values, in {path.stat().st_size} bytes",
-            expected="a file that holds what its header says",
-            fix="copy or export the file again; it may be truncated or damaged",
-        )
+        found = f"a header that claims {frames} frame(s) of {pixels} values, in {path.stat().st_size} bytes"
+        fix = "copy or export the file again; it may be truncated or damaged"
+        raise UserError(path.name, found=found, expected="a file that holds what its header says", fix=fix)
 
 
 def frame_elements(dataset: Dataset, index: int, keywords: Iterable[str]) -> dict[str, Any]:

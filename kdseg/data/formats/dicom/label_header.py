@@ -32,24 +32,16 @@ KEYWORDS = (
 
 @dataclass(frozen=True)
 class DicomLabels:
-    """A DICOM SEG or RTSTRUCT file.
+    """A DICOM SEG or RTSTRUCT file."""
 
-    Attributes:
-        file: its path.
-        kind: "SEG" or "RTSTRUCT".
-        patient, study: pseudonyms, as in :class:`DicomSeries`.
-        references: pseudonyms of the image series that it was drawn on, where it says so.
-        spaces: pseudonyms of the frames of reference that it was drawn in, where it says so.
-        names: of its segments or regions, in their order.
-    """
-
-    file: str
-    kind: str
+    file: str  # its path
+    kind: str  # "SEG" or "RTSTRUCT"
+    # patient, study: pseudonyms, as in DicomSeries
     patient: str
     study: str
-    references: tuple[str, ...]
-    spaces: tuple[str, ...]
-    names: tuple[str, ...]
+    references: tuple[str, ...]  # pseudonyms of the image series that it was drawn on, where it says so
+    spaces: tuple[str, ...]  # pseudonyms of the frames of reference that it was drawn in, where it says so
+    names: tuple[str, ...]  # of its segments or regions, in their order
 
 
 def read_label_header(path: Path) -> DicomLabels:
@@ -61,12 +53,8 @@ def read_label_header(path: Path) -> DicomLabels:
     dataset = open_header(path, KEYWORDS)
     kind = str(dataset.get("Modality") or "not given")
     if kind not in LABEL_MODALITIES:
-        raise UserError(
-            path.name,
-            found=f"a DICOM file of modality {kind}",
-            expected="a segmentation (SEG) or contours (RTSTRUCT)",
-            fix="name the file that has the labels",
-        )
+        found, expected = f"a DICOM file of modality {kind}", "a segmentation (SEG) or contours (RTSTRUCT)"
+        raise UserError(path.name, found=found, expected=expected, fix="name the file that has the labels")
     with decoding(path.name, "a header that cannot be read", "a whole SEG or RTSTRUCT file"):
         if kind == "SEG":
             names = [str(item.get("SegmentLabel") or "") for item in dataset.get("SegmentSequence") or []]

@@ -43,12 +43,9 @@ def read_segmentation(path: Path, names: Mapping[str, int] | None, absent: str) 
         painted = values_to_paint(structures, names, absent, path.name)
         geometry = None if segments.is_tiled else segments.get_volume_geometry(allow_missing_positions=True)
         if geometry is None:
-            raise UserError(
-                path.name,
-                found="planes that are no volume (of a slide, not parallel, unevenly spaced, or shifted sideways)",
-                expected="a segmentation of a volume, in parallel planes",
-                fix="export it as NIfTI",
-            )
+            found = "planes that are no volume (of a slide, not parallel, unevenly spaced, or shifted sideways)"
+            expected = "a segmentation of a volume, in parallel planes"
+            raise UserError(path.name, found=found, expected=expected, fix="export it as NIfTI")
         label = np.zeros(geometry.spatial_shape, dtype=np.int16)
         for number, value in painted:
             segment = segments.get_volume(segment_numbers=[number], allow_missing_positions=True)

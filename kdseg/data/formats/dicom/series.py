@@ -21,39 +21,25 @@ UNEVEN = ("refuse", "resample")
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """One volume: a DICOM series, or a part of one that holds several.
+    """One volume: a DICOM series, or a part of one that holds several."""
 
-    Attributes:
-        patient, study, series: pseudonyms of the patient's id and of the UIDs, see
-            :func:`kdseg.data.formats.dicom.pseudonym.pseudonym`.
-        space: pseudonym of the frame of reference: positions of two series with the same one can be compared.
-        modality, description: as the header says.
-        part: what tells it from the other parts of its series, such as "acquisition 2"; empty where it is all.
-        plane: axial, coronal or sagittal, whichever is nearest.
-        shape: columns, rows, slices.
-        spacing: in mm, in the same order.
-        affine: 4×4, index to mm in RAS axes.
-        refusal: why it is no volume with an even, straight grid; None if it is one.
-        mendable: whether reading it with ``uneven="resample"`` overcomes the refusal.
-        copies: how many files were left aside because they repeat others.
-        stack: the frames in their order.
-    """
-
+    # pseudonyms of the patient's id and of the UIDs
     patient: str
     study: str
     series: str
-    space: str
+    space: str  # pseudonym of the frame of reference: positions of two series with the same one can be compared
+    # modality, description: as the header says
     modality: str
     description: str
-    part: str
-    plane: str
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    affine: np.ndarray = field(repr=False)
-    refusal: str | None
-    mendable: bool
-    copies: int
-    stack: Stack = field(repr=False)
+    part: str  # what tells it from the other parts of its series, such as "acquisition 2"; empty where it is all
+    plane: str  # axial, coronal or sagittal, whichever is nearest
+    shape: tuple[int, int, int]  # columns, rows, slices
+    spacing: tuple[float, float, float]  # in mm, in the same order
+    affine: np.ndarray = field(repr=False)  # 4×4, index to mm in RAS axes
+    refusal: str | None  # why it is no volume with an even, straight grid; None if it is one
+    mendable: bool  # whether reading it with uneven="resample" overcomes the refusal
+    copies: int  # how many files were left aside because they repeat others
+    stack: Stack = field(repr=False)  # the frames in their order
 
     @property
     def files(self) -> list[Path]:

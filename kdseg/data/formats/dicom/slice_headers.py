@@ -41,52 +41,36 @@ IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstance
 DESCRIPTION = ("PatientID", "Modality", "SeriesDescription", "ImageType", "Rows", "Columns", "NumberOfFrames")
 PIXELS = ("PhotometricInterpretation", "SamplesPerPixel")
 FRAME_ELEMENTS = (*GEOMETRY, *(keyword for keywords in DISTINCTIONS.values() for keyword in keywords))
-FRAME_KEYWORDS = (
-    *IDENTITY,
-    *DESCRIPTION,
-    *PIXELS,
-    *GROUPS,
-    *FRAME_ELEMENTS,
-)
+FRAME_KEYWORDS = (*IDENTITY, *DESCRIPTION, *PIXELS, *GROUPS, *FRAME_ELEMENTS)
 # how far the lengths of the direction cosines and their scalar product may be off
 COSINE_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a series, by its header; lengths in mm, positions in DICOM's axes (left, posterior, head).
+    """One picture of a series, by its header; lengths in mm, positions in DICOM's axes (left, posterior, head)."""
 
-    Attributes:
-        path, index: the file, and the frame's number in it, from 0.
-        uid, study, series, space: SOP instance, study, series and frame of reference; kept out of every message.
-        patient: the patient's id, kept out of every message.
-        modality, description: of the series.
-        shape: columns and rows.
-        position: of the first pixel's centre.
-        row, column: unit vectors in which the column index and the row index grow.
-        pixel_spacing: between columns and between rows.
-        thickness: distance to the next slice as the header states it, None where it does not.
-        distinctions: what may tell the frame from others at its position, see ``DISTINCTIONS``.
-        flaw: why the frame cannot be part of a volume, or None.
-    """
-
+    # path, index: the file, and the frame's number in it, from 0
     path: Path
     index: int
+    # uid, study, series, space: SOP instance, study, series and frame of reference; kept out of every message
     uid: str = field(repr=False)
     study: str = field(repr=False)
     series: str = field(repr=False)
     space: str = field(repr=False)
-    patient: str = field(repr=False)
+    patient: str = field(repr=False)  # the patient's id, kept out of every message
+    # modality, description: of the series
     modality: str
     description: str
-    shape: tuple[int, int]
-    position: np.ndarray
+    shape: tuple[int, int]  # columns and rows
+    position: np.ndarray  # of the first pixel's centre
+    # row, column: unit vectors in which the column index and the row index grow
     row: np.ndarray
     column: np.ndarray
-    pixel_spacing: tuple[float, float]
-    thickness: float | None
-    distinctions: Mapping[str, str]
-    flaw: str | None
+    pixel_spacing: tuple[float, float]  # between columns and between rows
+    thickness: float | None  # distance to the next slice as the header states it, None where it does not
+    distinctions: Mapping[str, str]  # what may tell the frame from others at its position, see DISTINCTIONS
+    flaw: str | None  # why the frame cannot be part of a volume, or None
 
     @property
     def normal(self) -> np.ndarray:
@@ -112,12 +96,8 @@ def read_frames(path: Path, header: Dataset | None = None) -> list[Frame]:
     dataset = open_header(path, FRAME_KEYWORDS) if header is None else header
     with decoding(path.name, "a header that cannot be read", "numbers and sequences as the standard has them"):
         if "Rows" not in dataset:
-            raise UserError(
-                path.name,
-                found=f"a DICOM file without an image (modality {dataset.get('Modality') or 'not given'})",
-                expected="a picture",
-                fix="leave this file out",
-            )
+            found = f"a DICOM file without an image (modality {dataset.get('Modality') or 'not given'})"
+            raise UserError(path.name, found=found, expected="a picture", fix="leave this file out")
         count = int(dataset.get("NumberOfFrames") or 1)
         if count > 1:
             check_claims(dataset, path)

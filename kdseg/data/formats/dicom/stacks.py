@@ -22,17 +22,11 @@ PLANES = ("sagittal", "coronal", "axial")
 
 @dataclass(frozen=True)
 class Stack:
-    """Frames of one series that make one volume, sorted along their normal.
+    """Frames of one series that make one volume, sorted along their normal."""
 
-    Attributes:
-        frames: in the order of their positions.
-        part: what tells the stack from others of its series, for people; empty where there are no others.
-        copies: how many files were left aside because they hold a frame once more.
-    """
-
-    frames: tuple[Frame, ...]
-    part: str
-    copies: int
+    frames: tuple[Frame, ...]  # in the order of their positions
+    part: str  # what tells the stack from others of its series, for people; empty where there are no others
+    copies: int  # how many files were left aside because they hold a frame once more
 
 
 def split_into_stacks(frames: Iterable[Frame]) -> list[Stack]:

@@ -19,18 +19,13 @@ __all__ = ["DicomStudy", "dicom_series", "dicom_studies"]
 
 @dataclass(frozen=True)
 class DicomStudy:
-    """One patient's study: a case.
+    """One patient's study: a case."""
 
-    Attributes:
-        patient, study: pseudonyms.
-        series: its volumes.
-        labels: its SEG and RTSTRUCT files.
-    """
-
+    # patient, study: pseudonyms
     patient: str
     study: str
-    series: list[DicomSeries]
-    labels: list[DicomLabels]
+    series: list[DicomSeries]  # its volumes
+    labels: list[DicomLabels]  # its SEG and RTSTRUCT files
 
 
 def dicom_studies(folder: str | Path, progress: bool = False) -> tuple[list[DicomStudy], list[dict[str, str]]]:

@@ -15,7 +15,7 @@ from monai.transforms import Compose
 from torch import nn
 
 from kdseg.data import cached_dataset, load_datalist
-from kdseg.deploy.student import check_modality
+from kdseg.data.modality import check_modality
 from kdseg.handlers import CaseOverlays, CaseTable, Tracking
 from kdseg.metrics.pooled import POOLED, PooledMetric
 from kdseg.task import Task, TrainedFolder, inferer, postprocessing, validation_transforms
