@@ -63,3 +63,13 @@ def test_a_student_learns_from_it(tmp_path: Path) -> None:
     assert student.weight.grad is not None and student.weight.grad.isfinite().all()
     with pytest.raises(UserError, match="did you mean 'float32'"):
         load_teacher(tmp_path / "t", tiny_task(), precision="flaot32")  # type: ignore[arg-type]
+
+
+def test_loading_a_teacher_draws_no_random_numbers(tmp_path: Path) -> None:
+    """When it is loaded depends on the configuration, and what is drawn afterwards must not."""
+    trained_folder(tmp_path / "t", tiny_task())
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    load_teacher(tmp_path / "t", tiny_task())
+    assert torch.equal(torch.rand(3), expected)

@@ -75,7 +75,9 @@ def load_teacher(
     cross_fit = cross_fit_members(paths[0]) if len(paths) == 1 else []
     paths = [path for path, _ in cross_fit] or paths
     check_unseen(paths, held_out)
-    members = [_one(path, task, network, taps, preprocessing) for path in paths]
+    # the first weights, which are not kept, draw no random numbers of the training
+    with torch.random.fork_rng(devices=[]):
+        members = [_one(path, task, network, taps, preprocessing) for path in paths]
     head: Head = task.head
     kind = teacher_head or head
     if class_map is None and kind != head:
