@@ -18,11 +18,11 @@ from PIL import Image
 
 import kdseg
 from kdseg.cli.main import main
+from kdseg.masks import is_marked
 from kdseg.phantom import make_field, make_phantom
 from kdseg.phantom.angiogram import Angiogram, acquire
 from kdseg.phantom.dicom import ENCODINGS, write_dicom
 from kdseg.phantom.vessels import coronary_tree
-from kdseg.transforms import SaveMaskd
 from tests.data import make_files
 from tests.deploy.web_pages import Reader, agree, chromium, npm_packages, served, write_student
 from tests.exports import SHALLOW, student_and_list
@@ -102,14 +102,22 @@ def test_a_picture(reader: Reader, folder: Path) -> None:
     assert reader.saved.suggested_filename == "7_mask.png"
     # known as a mask of ours, which kdseg predict leaves out
     reader.saved.save_as(folder / "7_mask.png")
-    assert SaveMaskd.is_marked(folder / "7_mask.png")
+    assert is_marked(folder / "7_mask.png")
 
 
 def test_what_the_page_tells(reader: Reader, folder: Path) -> None:
     Image.fromarray(picture()).save(folder / "7.png")
     reader.open(folder / "7.png")
     text = reader.page.inner_text("body")
-    for word in ("Research only", "Not for diagnosis", "Vessels", "student distilled (kd)", "thing", "70 × 57 pixels"):
+    for word in (
+        "Research only",
+        "Not for diagnosis",
+        "Vessels",
+        "small student",
+        "student distilled (kd)",
+        "thing",
+        "70 × 57 pixels",
+    ):
         assert word in text
     share = python_mask(folder, folder / "7.png").mean() * 100
     assert float(reader.page.inner_text(".share").removesuffix("%")) == pytest.approx(share, abs=0.06)
