@@ -109,7 +109,15 @@ def test_what_the_page_tells(reader: Reader, folder: Path) -> None:
     Image.fromarray(picture()).save(folder / "7.png")
     reader.open(folder / "7.png")
     text = reader.page.inner_text("body")
-    for word in ("Research only", "Not for diagnosis", "Vessels", "student distilled (kd)", "thing", "70 × 57 pixels"):
+    for word in (
+        "Research only",
+        "Not for diagnosis",
+        "Vessels",
+        "small student",
+        "student distilled (kd)",
+        "thing",
+        "70 × 57 pixels",
+    ):
         assert word in text
     share = python_mask(folder, folder / "7.png").mean() * 100
     assert float(reader.page.inner_text(".share").removesuffix("%")) == pytest.approx(share, abs=0.06)

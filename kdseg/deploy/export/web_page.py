@@ -29,6 +29,7 @@ def write_page(job: Job) -> Written:
         raise UserError("--to web", found=found, expected="one for pictures of every size", fix=fix)
     names = write_web(
         job.onnx,
+        job.trained.path.resolve().name,
         job.task,
         job.trained.history,
         count_parameters(job.network),

@@ -37,6 +37,7 @@ IN_ONE_FILE = (
 
 def write_web(
     model: Path,
+    name: str,
     task: Task,
     history: Mapping[str, Any],
     parameters: int,
@@ -48,6 +49,7 @@ def write_web(
 
     Args:
         model: the ONNX file; planes ``1CWH`` in, logits ``1KWH`` out, sides in multiples of the task's ``divisible``.
+        name: of the student.
         task: what the network is fed and what comes out.
         history: how it was trained; its role and method are told on the page.
         parameters: of the network.
@@ -67,14 +69,14 @@ def write_web(
     files = {"student.json": json.dumps(student, ensure_ascii=False).encode(), "model.onnx": model.read_bytes()}
     page = {path.name: path.read_bytes() for path in resources.files(__package__).joinpath("page").iterdir()}
     template = page.pop("index.html").decode()
-    about = _about(task, history, parameters)
+    about = _about(name, task, history, parameters)
     if single_file:
         made = {SINGLE_FILE: _in_one_file(template, about, page | vendored, files, task)}
     else:
         index = _rendered(template, about, task, IN_FOLDER)
         made = {"index.html": index.encode(), **page, **vendored, **files}
-    for name, content in made.items():
-        with whole_file(folder / name) as temporary:
+    for file, content in made.items():
+        with whole_file(folder / file) as temporary:
             temporary.write_bytes(content)
     return list(made)
 
@@ -87,11 +89,12 @@ def _smoothing(task: Task) -> list[float] | None:
     return None if sigma is None else gaussian_1d(torch.tensor(sigma)).tolist()
 
 
-def _about(task: Task, history: Mapping[str, Any], parameters: int) -> dict[str, str]:
+def _about(name: str, task: Task, history: Mapping[str, Any], parameters: int) -> dict[str, str]:
     """What the page tells of the student: title → words."""
     method = history.get("method", "none")
     role = str(history.get("role", "student")).replace("_", " ")
     return {
+        "Name": name,
         "Training": role if method == "none" else f"{role} ({method})",
         "Network": task.network["name"],
         "Parameters": f"{parameters:,}",
