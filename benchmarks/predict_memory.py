@@ -112,7 +112,9 @@ def plain(work: Path) -> tuple[float, float, dict[str, float]]:
     )
     item = prepare({"image": str(work / "series")})
     with torch.no_grad():
-        item["pred"] = MetaTensor(SliceInferer((224, 224), 8, spatial_dim=2)(item["image"][None], network)[0])
+        item["pred"] = MetaTensor(
+            SliceInferer(roi_size=(224, 224), sw_batch_size=8, spatial_dim=2)(item["image"][None], network)[0]
+        )
     finish = Compose(
         [
             Activationsd("pred", softmax=True),

@@ -1,4 +1,4 @@
-"""``kdseg benchmark``: what a distillation step costs, what the exact relations save, what students at once cost."""
+"""``kdseg benchmark``: what a step costs, what relations and students at once save, how long a picture takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     step.add_argument("--method", default="all", help="name of a method, 'kd from soft labels', or all (the default)")
     relations = kinds.add_parser("relations", help="relational terms against their form with all pairs of positions")
     fan_out = kinds.add_parser("fan-out", help="several students with one teacher, against each by itself")
-    for kind in (step, relations, fan_out):
+    latency = kinds.add_parser("latency", help="milliseconds of a picture: teacher and students in every runtime")
+    latency.add_argument("--size", type=int, default=512, help="sides of the picture in pixels (default 512)")
+    latency.add_argument("--threads", type=int, default=1, help="that each computes with (default 1)")
+    latency.add_argument(
+        "--formats", help="eager, onnx, openvino, onnx_int8, openvino_int8 (default: all that run here)"
+    )
+    for kind in (step, relations, fan_out, latency):
         kind.add_argument("--json", action="store_true", help="print a list of objects")
         # here too, since what follows the kind is the kind's
         kind.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -29,6 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
         from kdseg.benchmark.relations_cost import benchmark_relations
 
         rows = benchmark_relations()
+    elif arguments.kind == "latency":
+        from kdseg.benchmark.latency import benchmark_latency
+
+        formats = arguments.formats.split(",") if arguments.formats else None
+        rows = benchmark_latency(arguments.size, arguments.threads, formats)
     else:
         from kdseg.benchmark.fan_out_cost import benchmark_fan_out
 

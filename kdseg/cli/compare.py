@@ -95,8 +95,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _command() -> str:
     """The command line without this machine's folders."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
-    return shlex.join(["kdseg", *words])
+    from kdseg.handlers.provenance import without_folder
+
+    return shlex.join(["kdseg", *map(without_folder, sys.argv[1:])])
 
 
 def _log_to_terminal() -> None:

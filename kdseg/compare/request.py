@@ -11,6 +11,7 @@ from typing import Any
 from kdseg.compare.ablation import subsets
 from kdseg.distill import METHODS
 from kdseg.errors import UserError, suggestion
+from kdseg.handlers.provenance import without_folder
 from kdseg.networks import NETWORKS
 from kdseg.settings import parse_setting
 
@@ -158,7 +159,7 @@ class CompareRequest:
             "labelled": self.labelled,
             "budget": self.budget,
             "teacher": [Path(name).name for name in self.teacher],
-            "settings": list(self.settings),
+            "settings": [without_folder(text) for text in self.settings],
             "tune": self.tune,
         }
 

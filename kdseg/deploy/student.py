@@ -137,7 +137,7 @@ class Student:
         frames = (
             [image] if self.task.kind == "volume" or self.task.colour else [image[i : i + 1] for i in range(len(image))]
         )
-        finish = Compose(postprocessing(self.task, prepare))
+        finish = postprocessing(self.task, prepare)
         found = []
         for frame in frames:
             plain = frame.as_tensor() if isinstance(frame, MetaTensor) else frame
@@ -147,7 +147,11 @@ class Student:
                 logits = self._inferer(batch, self.network)
             if seconds is not None:
                 seconds.append(time.perf_counter() - started)
-            done = finish({"image": frame, "pred": logits[0].float().cpu().clone()})
+            done: Any = {"image": frame, "pred": logits[0].float().cpu().clone()}
+            del logits
+            # one by one, so that each lets go of what the one before has made: the logits of a volume are large
+            for step in finish:
+                done = step(done)
             found.append(class_numbers_of(torch.as_tensor(done["pred"]), done.get("probability")))
         return torch.cat(found)
 

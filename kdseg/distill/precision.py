@@ -24,7 +24,7 @@ def has_bfloat16(device: torch.device | str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if torch.device(device).type != "cpu":
         return False
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+    told: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(bool(told.get(flag)) for flag in _FLAGS)
 
 

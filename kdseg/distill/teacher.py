@@ -32,7 +32,7 @@ class Teacher(nn.Module):
             :class:`kdseg.distill.teachers.InputConversion`.
         class_map: what turns the teacher's logits into logits of the student's classes, where they differ.
         only_logits: why there are no other taps ("a TorchScript file"); asking for one is then refused.
-        bfloat16: compute :meth:`taps` in bfloat16 (relative error some thousandths); :meth:`forward` never is.
+        in_bfloat16: compute :meth:`taps` in bfloat16 (relative error some thousandths); :meth:`forward` never is.
 
     Example:
         >>> teacher = Teacher(nn.Conv2d(1, 2, 1)).train()
@@ -47,7 +47,7 @@ class Teacher(nn.Module):
         conversion: InputConversion | None = None,
         class_map: nn.Module | None = None,
         only_logits: str = "",
-        bfloat16: bool = False,
+        in_bfloat16: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -57,7 +57,7 @@ class Teacher(nn.Module):
         self.conversion = conversion
         self.class_map = class_map
         self.only_logits = only_logits
-        self.bfloat16 = bfloat16
+        self.in_bfloat16 = in_bfloat16
         self.recorder: TapRecorder | None = None
         super().train(False)
 
@@ -112,9 +112,9 @@ class Teacher(nn.Module):
         # no_grad, not inference_mode: tensors of the latter fail where a trained adapter needs them in its backward
         with torch.no_grad():
             # where it is not wanted the step's own autocast stays as it is
-            with torch.autocast(image.device.type, torch.bfloat16) if self.bfloat16 else nullcontext():
+            with torch.autocast(image.device.type, torch.bfloat16) if self.in_bfloat16 else nullcontext():
                 logits, taps = self.recorder(self.seen(image))
-            if self.bfloat16:
+            if self.in_bfloat16:
                 logits, taps = logits.float(), {name: tap.float() for name, tap in taps.items()}
             if self.conversion is not None:
                 taps = {name: self.conversion.back(tap, image) for name, tap in taps.items() if name != IMAGE}

@@ -14,7 +14,7 @@ import torch
 from kdseg.data.open import content_hash
 from kdseg.errors import UserError
 
-__all__ = ["data_list_facts", "environment", "without_private_parts"]
+__all__ = ["data_list_facts", "environment", "without_folder", "without_private_parts"]
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -70,6 +70,17 @@ def without_private_parts(value: Any) -> Any:
     if isinstance(value, (str, Path)):
         return _without_folders(str(value))
     return value if value is None or isinstance(value, (bool, int, float)) else type(value).__name__
+
+
+def without_folder(word: str) -> str:
+    """A word of a command line, perhaps ``key=value``, with the name alone of what lies at an absolute path.
+
+    Example:
+        >>> without_folder("soft_labels=/home/anna/maps"), without_folder("epochs=3")
+        ('soft_labels=maps', 'epochs=3')
+    """
+    key, mark, value = word.rpartition("=")
+    return f"{key}{mark}{Path(value).name}" if Path(value).is_absolute() else word
 
 
 def _without_folders(text: str) -> str:

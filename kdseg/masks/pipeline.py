@@ -194,7 +194,7 @@ class _Run:
         seconds["write"] = time.perf_counter() - started
         nothing = ["nothing was found"] if not mask.values.any() else []
         case |= {
-            "frame": mask.frame,
+            "frame": None if mask.is_volume else mask.frame,
             "frames": len(mask.values),
             **({"series": mask.series} if mask.series else {}),
             "ml": amounts,

@@ -76,7 +76,13 @@ def grid_steps(task: Task, with_label: bool = False, unlabelled: bool = False) -
         ]
     turn = _step("Orientationd", keys, axcodes="RAS", labels=None, **missing)
     if task.spacing is not None:
-        return [turn, _step("Spacingd", keys, pixdim=list(task.spacing), mode=modes("bilinear", "nearest"), **missing)]
+        # double precision would hold 56 bytes for every voxel of the file when this is undone
+        resample: dict[str, Any] = {
+            "pixdim": list(task.spacing),
+            "mode": modes("bilinear", "nearest"),
+            "dtype": "float32",
+        }
+        return [turn, _step("Spacingd", keys, **resample, **missing)]
     size = [*(task.patch_size or ()), -1]
     return [turn, _step("Resized", keys, spatial_size=size, mode=modes("trilinear", "nearest-exact"), **missing)]
 

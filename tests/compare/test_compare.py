@@ -104,6 +104,24 @@ def test_a_cell_is_the_training_of_the_other_commands(work: Path, finished: Path
     assert same(tmp_path, finished / cells(finished)["all", arm, 0]["folder"])
 
 
+def test_soft_labels_are_made_once_for_all_arms_and_the_student_alone_is_as_without(
+    work: Path, finished: Path, tmp_path: Path
+) -> None:
+    out, maps = tmp_path / "run", tmp_path / "maps"
+    soft = f"soft_labels={maps}"
+    assert main(words(work, out, "--methods", "kd,recommended", "--set", soft)) == 0
+    assert all(row["state"] == "finished" for row in cells(out).values())
+    # of the training images alone; both arms, one teacher
+    trained = json.loads((work / "list.json").read_text())["training"]
+    assert len(list(maps.glob("*.npy"))) == len(trained)
+    pairs = {arm: cells(out)["all", arm, 0]["folder"] for arm in ("teacher", "alone", "kd", "recommended")}
+    assert all(same(out / pairs[arm], finished / pairs[arm]) for arm in ("teacher", "alone"))
+    assert not same(out / pairs["kd"], finished / pairs["kd"])
+    # without features the recommended method is kd
+    assert same(out / pairs["kd"], out / pairs["recommended"])
+    assert str(tmp_path) not in (out / "comparison.json").read_text()
+
+
 def test_nothing_is_done_twice_and_more_can_be_added(work: Path, finished: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(finished, tmp_path / "more"))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("model.pt")}

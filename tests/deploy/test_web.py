@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from kdseg.deploy.export import export
 from kdseg.deploy.web.packages import DICOM_PARSER, PACKAGES, page_files
@@ -15,6 +17,18 @@ from kdseg.errors import UserError
 from kdseg.task import open_trained
 from tests.exports import SHALLOW, student_and_list
 from tests.tasks import tiny_task
+
+
+class OneSize(nn.Conv2d):
+    """Adds something to each pixel of a picture, which is then of that size."""
+
+    def __init__(self, spatial_dims: int, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+        self.pattern = nn.Parameter(torch.randn(64, 64))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(image) + self.pattern
+
 
 PAGE = Path(__file__).parents[2] / "kdseg" / "deploy" / "web" / "page"
 
@@ -85,3 +99,10 @@ def test_what_the_page_is_not_made_of_is_said_early(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leave --output out"):
         export(open_trained(student), datalist, tmp_path / "out", ["web"], output="classes")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_network_for_one_size_is_refused(tmp_path: Path) -> None:
+    task = tiny_task(network={"name": f"{__name__}.OneSize"})
+    student, datalist = student_and_list(tmp_path, task)
+    with pytest.raises(UserError, match="a graph for 64×64 pixels alone"):
+        export(open_trained(student), datalist, tmp_path / "out", ["web"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ from PIL import Image
 
 import kdseg
 from kdseg.cli.main import main
+from kdseg.masks import is_marked
 from kdseg.phantom import make_field, make_phantom
 from kdseg.phantom.angiogram import Angiogram, acquire
 from kdseg.phantom.dicom import ENCODINGS, write_dicom
 from kdseg.phantom.vessels import coronary_tree
-from kdseg.transforms import SaveMaskd
 from tests.data import make_files
 from tests.deploy.web_pages import Reader, agree, chromium, npm_packages, served, write_student
 from tests.exports import SHALLOW, student_and_list
@@ -100,14 +102,22 @@ def test_a_picture(reader: Reader, folder: Path) -> None:
     assert reader.saved.suggested_filename == "7_mask.png"
     # known as a mask of ours, which kdseg predict leaves out
     reader.saved.save_as(folder / "7_mask.png")
-    assert SaveMaskd.is_marked(folder / "7_mask.png")
+    assert is_marked(folder / "7_mask.png")
 
 
 def test_what_the_page_tells(reader: Reader, folder: Path) -> None:
     Image.fromarray(picture()).save(folder / "7.png")
     reader.open(folder / "7.png")
     text = reader.page.inner_text("body")
-    for word in ("Research only", "Not for diagnosis", "Vessels", "student distilled (kd)", "thing", "70 × 57 pixels"):
+    for word in (
+        "Research only",
+        "Not for diagnosis",
+        "Vessels",
+        "small student",
+        "student distilled (kd)",
+        "thing",
+        "70 × 57 pixels",
+    ):
         assert word in text
     share = python_mask(folder, folder / "7.png").mean() * 100
     assert float(reader.page.inner_text(".share").removesuffix("%")) == pytest.approx(share, abs=0.06)
@@ -264,6 +274,9 @@ def test_everything_has_a_name_and_a_place_on_the_keyboard(reader: Reader, folde
 OTHERS = {
     "several classes, sigmoid": GREY.changed({"classes": ["a", "b", "c"]}),
     "softmax, window": GREY.changed({"head": "softmax", "z_score": False, "window": [0.1, 0.8], "classes": ["a", "b"]}),
+    "CLAHE": GREY.changed({"clahe": True}),
+    "tiles": GREY.changed({"patch_size": [32, 48], "border": 4, "head": "softmax", "classes": ["a", "b"]}),
+    "colour, large fields": GREY.changed({"colour": True, "patch_size": [32, 32], "tile": 50, "border": 4}),
     "colour": GREY.changed({"colour": True}),
 }
 
@@ -283,9 +296,16 @@ def test_other_tasks(name: str, browser: Any, packages: list[Path], tmp_path: Pa
             agree(reader.mask() // (255 if len(task.classes) == 1 else 1), expected)
 
 
+def decoded_modules(page: str) -> str:
+    modules = re.findall(r"data:text/javascript;base64,([\w+/=]+)", page)
+    return "".join(base64.b64decode(module).decode() for module in modules)
+
+
 def test_one_file_opens_from_the_disk(browser: Any, packages: list[Path], tmp_path: Path) -> None:
     page = write_student(tmp_path, GREY, packages, single_file=True)
     assert [path.name for path in page.parent.iterdir()] == [page.name]
+    text = page.read_text(encoding="utf-8")
+    assert "Permission is hereby granted" in text and "Licensed under the MIT License" in decoded_modules(text)
     Image.fromarray(picture()).save(tmp_path / "7.png")
     write_dicom(tmp_path / "7.dcm", cine(1), ENCODINGS[1], patient=1, series=1, seed=1)
     reader = Reader(browser, page.as_uri())

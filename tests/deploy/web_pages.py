@@ -63,8 +63,9 @@ def write_student(folder: Path, task: Task, packages: list[Path], single_file: b
         dynamic_axes={"image": sides, "logits": sides},
     )
     trained = open_trained(folder / "student")
-    facts: Any = (folder / "model.onnx", trained.task, trained.history, count_parameters(network), folder / "web")
-    return folder / "web" / write_web(*facts, single_file=single_file, packages=packages)[0]
+    facts: Any = (trained.task, trained.history, count_parameters(network))
+    names = write_web(folder / "model.onnx", "small student", *facts, folder / "web", single_file, packages)
+    return folder / "web" / names[0]
 
 
 @contextmanager

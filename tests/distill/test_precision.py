@@ -29,7 +29,7 @@ def test_the_flag_of_the_processor_decides(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_teaches_is_a_little_off_and_what_is_measured_is_not() -> None:
     network = SmallNet()
-    exact, rounded = Teacher(network), Teacher(network, bfloat16=True)
+    exact, rounded = Teacher(network), Teacher(network, in_bfloat16=True)
     image = torch.randn(2, 1, 16, 16)
     assert torch.equal(exact(image), rounded(image))
     for teacher in (exact, rounded):
@@ -63,3 +63,13 @@ def test_a_student_learns_from_it(tmp_path: Path) -> None:
     assert student.weight.grad is not None and student.weight.grad.isfinite().all()
     with pytest.raises(UserError, match="did you mean 'float32'"):
         load_teacher(tmp_path / "t", tiny_task(), precision="flaot32")  # type: ignore[arg-type]
+
+
+def test_loading_a_teacher_draws_no_random_numbers(tmp_path: Path) -> None:
+    """When it is loaded depends on the configuration, and what is drawn afterwards must not."""
+    trained_folder(tmp_path / "t", tiny_task())
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    load_teacher(tmp_path / "t", tiny_task())
+    assert torch.equal(torch.rand(3), expected)

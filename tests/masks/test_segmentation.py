@@ -105,6 +105,17 @@ def test_it_keeps_the_identifiers_of_the_study_and_no_others(tmp_path: Path) -> 
     assert json.dumps(read_mark(tmp_path / "series")) == "null"
 
 
+@pytest.mark.parametrize("form", ["seg", "rtstruct"])
+def test_names_of_any_alphabet(form: str, tmp_path: Path) -> None:
+    series_mask(tmp_path / "series", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg")
+    labels = {"0": "background", "1": "foie", "2": "œsophage", "3": "肝臓"}
+    (path,), _ = save_mask(mask_of_series(tmp_path / "series", labels=labels), OutputNames(tmp_path), [form])
+    dataset = pydicom.dcmread(path)
+    items = dataset.SegmentSequence if form == "seg" else dataset.StructureSetROISequence
+    assert dataset.PatientName == "Müller^Jörg"
+    assert [item.SegmentLabel if form == "seg" else item.ROIName for item in items] == ["foie", "œsophage", "肝臓"]
+
+
 def test_an_enhanced_file(tmp_path: Path) -> None:
     volume = np.random.default_rng(0).integers(0, 1000, (9, 7, 5)).astype(np.int16)
     write_enhanced(tmp_path / "series.dcm", volume, straight_positions(5), [1.0] * 5)
@@ -146,7 +157,8 @@ def test_what_an_anonymiser_has_emptied_is_made_up_and_said(tmp_path: Path) -> N
 
 def test_a_series_that_changed_is_refused(tmp_path: Path) -> None:
     mask = series_mask(tmp_path / "series")
-    next((tmp_path / "series").iterdir()).unlink()
+    (series,) = dicom_series(tmp_path / "series")
+    series.files[-1].unlink()
     with pytest.raises(UserError, match="no series of the mask's size"):
         written(mask, tmp_path / "out")
 

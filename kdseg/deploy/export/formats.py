@@ -46,10 +46,14 @@ class ExportFormat:
         Raises:
             UserError: with what to install.
         """
-        missing = [package for package in self.packages if find_spec(package) is None]
+        missing = self.missing()
         if missing:
             fix = f"pip install 'kdseg[{self.extra}]'"
             raise UserError(f"--to {name}", found=f"no package {', '.join(missing)}", expected="it", fix=fix)
+
+    def missing(self) -> list[str]:
+        """Those of the packages that are not installed."""
+        return [package for package in self.packages if find_spec(package) is None]
 
 
 _ONNX = ("onnx", "onnxscript", "onnxruntime")

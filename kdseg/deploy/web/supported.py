@@ -17,8 +17,6 @@ def check_page_can_do(task: Task) -> None:
     reasons = {
         "volumes": task.kind == "volume",
         "whole-slide files at another level": task.level > 0,
-        "contrast-limited histogram equalisation (clahe)": task.clahe,
-        "tiles (patch_size)": task.patch_size is not None,
         "the largest part of each class (largest_component)": task.largest_component,
     }
     wrong = [name for name, is_so in reasons.items() if is_so]
@@ -26,6 +24,6 @@ def check_page_can_do(task: Task) -> None:
         raise UserError(
             f"task '{task.name}'",
             found=f"{', '.join(wrong)}",
-            expected="whole pictures, which the page in the browser prepares as the task says",
+            expected="pictures, which the page in the browser prepares as the task says",
             fix="export to onnx or openvino and use kdseg predict",
         )

@@ -12,11 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from kdseg._version import __version__
 from kdseg.deploy.web.packages import DICOM_PARSER, RUNTIME, page_files
 from kdseg.deploy.web.supported import check_page_can_do
 from kdseg.files import whole_file
 from kdseg.task import Task
+from kdseg.task.steps import grid_steps
 
 __all__ = ["SINGLE_FILE", "write_web"]
 
@@ -34,6 +37,7 @@ IN_ONE_FILE = (
 
 def write_web(
     model: Path,
+    name: str,
     task: Task,
     history: Mapping[str, Any],
     parameters: int,
@@ -45,6 +49,7 @@ def write_web(
 
     Args:
         model: the ONNX file; planes ``1CWH`` in, logits ``1KWH`` out, sides in multiples of the task's ``divisible``.
+        name: of the student.
         task: what the network is fed and what comes out.
         history: how it was trained; its role and method are told on the page.
         parameters: of the network.
@@ -60,27 +65,36 @@ def write_web(
     """
     check_page_can_do(task)
     vendored = page_files(packages)
-    student = {"kdseg_version": __version__, "task": task.as_json()}
+    student = {"kdseg_version": __version__, "task": task.as_json(), "smoothing": _smoothing(task)}
     files = {"student.json": json.dumps(student, ensure_ascii=False).encode(), "model.onnx": model.read_bytes()}
     page = {path.name: path.read_bytes() for path in resources.files(__package__).joinpath("page").iterdir()}
     template = page.pop("index.html").decode()
-    about = _about(task, history, parameters)
+    about = _about(name, task, history, parameters)
     if single_file:
         made = {SINGLE_FILE: _in_one_file(template, about, page | vendored, files, task)}
     else:
         index = _rendered(template, about, task, IN_FOLDER)
         made = {"index.html": index.encode(), **page, **vendored, **files}
-    for name, content in made.items():
-        with whole_file(folder / name) as temporary:
+    for file, content in made.items():
+        with whole_file(folder / file) as temporary:
             temporary.write_bytes(content)
     return list(made)
 
 
-def _about(task: Task, history: Mapping[str, Any], parameters: int) -> dict[str, str]:
+def _smoothing(task: Task) -> list[float] | None:
+    """The kernel that pictures are smoothed with before they are reduced; None where they are not."""
+    from monai.networks.layers.convutils import gaussian_1d
+
+    (sigma,) = [step["sigma"] for step in grid_steps(task) if "sigma" in step] or [None]
+    return None if sigma is None else gaussian_1d(torch.tensor(sigma)).tolist()
+
+
+def _about(name: str, task: Task, history: Mapping[str, Any], parameters: int) -> dict[str, str]:
     """What the page tells of the student: title → words."""
     method = history.get("method", "none")
     role = str(history.get("role", "student")).replace("_", " ")
     return {
+        "Name": name,
         "Training": role if method == "none" else f"{role} ({method})",
         "Network": task.network["name"],
         "Parameters": f"{parameters:,}",
@@ -123,6 +137,7 @@ def _in_one_file(
         "import_map": Markup(import_map),
         "dicom_parser": parser,
         "main": addresses["main.js"],
+        "notices": [content.decode() for name, content in page.items() if name.endswith(".txt")],
         "files": {name: _base64(gzip.compress(content, mtime=0)) for name, content in binary.items()},
     }
     return _rendered(template, about, task, policy, embedded).encode()

@@ -75,7 +75,9 @@ def load_teacher(
     cross_fit = cross_fit_members(paths[0]) if len(paths) == 1 else []
     paths = [path for path, _ in cross_fit] or paths
     check_unseen(paths, held_out)
-    members = [_one(path, task, network, taps, preprocessing) for path in paths]
+    # the first weights, which are not kept, draw no random numbers of the training
+    with torch.random.fork_rng(devices=[]):
+        members = [_one(path, task, network, taps, preprocessing) for path in paths]
     head: Head = task.head
     kind = teacher_head or head
     if class_map is None and kind != head:
@@ -93,8 +95,8 @@ def load_teacher(
     else:
         logger.info(f"teacher: the mean of {len(members)} networks")
         teacher = Teacher(ProbabilityMean(members, kind), class_map=mapped, only_logits="an ensemble")
-    teacher.bfloat16 = wants_bfloat16(precision, device)
-    if teacher.bfloat16:
+    teacher.in_bfloat16 = wants_bfloat16(precision, device)
+    if teacher.in_bfloat16:
         logger.info("teacher: computes in bfloat16")
     return teacher.to(device)
 

@@ -43,7 +43,7 @@ KEPT = (
     *("SpecificCharacterSet", "StudyInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID"),
     *("SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns", "NumberOfFrames"),
 )
-PURPOSE = "Segmentation by a network of kdseg; for research, not for clinical use"
+PURPOSE = "Segmentation by kdseg; research only, not for clinical use"
 
 
 def open_sources(files: Sequence[Path], *more: str, spatial: bool = True) -> tuple[list[Dataset], list[str]]:
@@ -67,8 +67,11 @@ def open_sources(files: Sequence[Path], *more: str, spatial: bool = True) -> tup
 
     headers, remarks = [open_header(path, (*KEPT, *more)) for path in files], []
     for header, path in zip(headers, files, strict=True):
-        for keyword in IDENTITY:
-            header.setdefault(keyword, "")
+        # as text of a character set that has the names of classes too, whatever the source's was
+        for keyword in (*IDENTITY, ISSUER):
+            if keyword in header or keyword in IDENTITY:
+                setattr(header, keyword, str(header.get(keyword) or ""))
+        header.SpecificCharacterSet = "ISO_IR 192"
         for keyword in ("SOPClassUID", "SOPInstanceUID"):
             if not header.get(keyword):
                 setattr(header, keyword, header.file_meta.get(f"MediaStorage{keyword}", ""))

@@ -44,7 +44,7 @@ def write_frames(mask: Mask, path: Path) -> list[str]:
     if source.SOPClassUID == SLIDE_STORAGE:
         found, fix = "a slide, whose tiles have an order of their own", "write the mask as NIfTI (--format nifti)"
         raise UserError(mask.source.name, found=found, expected="a picture or a cine for a SEG", fix=fix)
-    dataset = new_dataset(mask, source, SEGMENTATION_STORAGE, "SEG", PURPOSE[:64])
+    dataset = new_dataset(mask, source, SEGMENTATION_STORAGE, "SEG", PURPOSE)
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.ContentLabel, dataset.ContentDescription, dataset.ContentCreatorName = "KDSEG", mask.maker.task[:64], ""
     dataset.SegmentationType, dataset.SegmentsOverlap = "BINARY", "NO"

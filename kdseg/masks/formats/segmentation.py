@@ -57,7 +57,7 @@ def write_segmentation(mask: Mask, path: Path) -> list[str]:
             device_serial_number=mask.maker.student or "0",
             content_label="KDSEG",
             content_description=f"{mask.maker.task} {mask.maker.method}".strip()[:64] or None,
-            series_description=PURPOSE[:64],
+            series_description=PURPOSE,
         )
         file["ContributingEquipmentSequence"].value = [equipment(mask)]
     file.save_as(path, enforce_file_format=True)

@@ -76,7 +76,7 @@ async function mask(frame, opened, index) {
   if (opened.masks.has(index)) return null;
   await told("Segmenting…");
   const started = performance.now();
-  const found = await segmented(frame, network, student.task);
+  const found = await segmented(frame, network, student);
   opened.masks.set(index, found.mask);
   // for whoever measures the page
   part("status").dataset.networkMilliseconds = found.milliseconds.toFixed(1);

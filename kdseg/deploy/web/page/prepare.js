@@ -1,5 +1,8 @@
 /** From the values of a frame to what the network is fed, as the task says; the same steps as in kdseg.task.steps. */
 
+import { equalised } from "./equalise.js";
+import { resized, smoothed } from "./resample.js";
+
 /** ITU-R BT.601, the luminance that PNG and JPEG tools use. */
 const LUMINANCE = [0.299, 0.587, 0.114];
 
@@ -22,13 +25,19 @@ export function grey(planes) {
 /**
  * @param {Field} frame values from 0 to 1.
  * @param {Object} task the student's task.json.
+ * @param {?number[]} smoothing the kernel before the picture is reduced by patch_size / tile; null: it is not reduced.
  * @returns {Field} what the network is fed.
  */
-export function prepared({ width, height, planes }, task) {
+export function prepared({ width, height, planes }, task, smoothing) {
   let channels = task.colour ? [0, 1, 2].map((channel) => planes[channel] ?? planes[0]) : [grey(planes)];
+  if (task.clahe) channels = channels.map((plane) => equalised(plane, width, height));
   if (task.window) channels = channels.map((plane) => windowed(plane, task.window));
   if (task.z_score) channels = normalised(channels);
-  return { width, height, planes: channels };
+  if (!smoothing) return { width, height, planes: channels };
+  const scale = task.patch_size[0] / task.tile;
+  const [wide, high] = [Math.floor(width * scale), Math.floor(height * scale)];
+  const reduced = channels.map((plane) => resized(smoothed(plane, width, height, smoothing), width, height, wide, high));
+  return { width: wide, height: high, planes: reduced };
 }
 
 function windowed(plane, [low, high]) {

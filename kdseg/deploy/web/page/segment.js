@@ -1,20 +1,30 @@
 /** Class numbers of a frame: prepared, through the network, decided, as kdseg.task.steps has it. */
 
+import { gathered } from "./planes.js";
 import { prepared } from "./prepare.js";
+import { resized } from "./resample.js";
+import { overTiles } from "./tiles.js";
 
 /**
  * @param {import("./prepare.js").Field} frame values from 0 to 1.
  * @param {import("./network.js").Network} network
- * @param {Object} task the student's task.json.
+ * @param {Object} student its task, and "smoothing", the kernel before a picture is reduced, or null.
  * @returns {Promise<{mask: Uint8Array, milliseconds: number}>} class numbers row by row, 0 is the background; the time
  *     that the network took.
  */
-export async function segmented(frame, network, task) {
-  const fed = prepared(frame, task);
+export async function segmented(frame, network, { task, smoothing }) {
+  const fed = prepared(frame, task, smoothing);
   const started = performance.now();
-  const logits = await wholePicture(fed, network, task.divisible);
+  const logits = task.patch_size
+    ? await overTiles(fed, network, task.patch_size, task.border)
+    : await wholePicture(fed, network, task.divisible);
   const milliseconds = performance.now() - started;
-  return { mask: decided(logits.planes, task.head), milliseconds };
+  if (!smoothing) return { mask: decided(logits.planes, task.head, 0), milliseconds };
+  // of a picture probabilities and not classes are brought back to full size
+  const full = probabilities(logits.planes, task.head).map((plane) =>
+    resized(plane, logits.width, logits.height, frame.width, frame.height),
+  );
+  return { mask: decided(full, task.head, 0.5), milliseconds };
 }
 
 /** One run over the whole picture, which is continued by its border to what the network's poolings need. */
@@ -28,17 +38,21 @@ async function wholePicture({ width, height, planes }, network, divisible) {
   return { width, height, planes: kept };
 }
 
-/** The plane's values at these columns and rows. */
-function gathered(plane, width, columns, rows) {
-  const result = new Float32Array(columns.length * rows.length);
-  let place = 0;
-  for (const row of rows) for (const column of columns) result[place++] = plane[row * width + column];
-  return result;
+function probabilities(logits, head) {
+  if (head === "sigmoid") return logits.map((plane) => plane.map((value) => 1 / (1 + Math.exp(-value))));
+  const exponents = logits.map(() => new Float32Array(logits[0].length));
+  for (let pixel = 0; pixel < logits[0].length; pixel++) {
+    let [greatest, sum] = [-Infinity, 0];
+    for (const plane of logits) greatest = Math.max(greatest, plane[pixel]);
+    for (const plane of logits) sum += Math.exp(plane[pixel] - greatest);
+    logits.forEach((plane, channel) => (exponents[channel][pixel] = Math.exp(plane[pixel] - greatest) / sum));
+  }
+  return exponents;
 }
 
-/** The most probable class of each pixel; of a sigmoid head 0 where no class has a probability of one half. */
-function decided(logits, head) {
-  const [first, least] = head === "softmax" ? [0, -Infinity] : [1, 0];
+/** The class with the greatest value at each pixel; of a sigmoid head 0 where none reaches `half`. */
+function decided(logits, head, half) {
+  const [first, least] = head === "softmax" ? [0, -Infinity] : [1, half];
   const mask = new Uint8Array(logits[0].length);
   const best = new Float32Array(mask.length).fill(-Infinity);
   logits.forEach((plane, channel) => {
