@@ -85,7 +85,7 @@ def test_distillation(work: Path, method: str) -> None:
 def test_graph_flow_takes_fanets_published_taps(work: Path) -> None:
     torch.manual_seed(0)
     torch.save(FANet(1, 2).state_dict(), work / "fanet.pt")
-    known = GASTRIC.settings(work, "fanet", teacher=str(work / "fanet.pt"))
+    known = GASTRIC.settings(work, "fanet", teacher=str(work / "fanet.pt"), method="graph_flow")
     del known["teacher_def"]
     parser = compose_bundle(GASTRIC.folder, ["train", "distill"], known, own_logging=False).parser
     distiller = parser.get_parsed_content("distiller")

@@ -80,4 +80,4 @@ def test_several_students_and_settings_of_one_arm(work: Path, tmp_path: Path) ->
     assert rows[1]["params"] == rows[2]["params"] != rows[3]["params"] == rows[4]["params"]
     states = [torch.load(out / row["folder"] / "training.pt", weights_only=True) for row in rows[1:3]]
     rates = [state["optimizer"]["param_groups"][0]["initial_lr"] for state in states]
-    assert rates == [0.002, 0.5]
+    assert rates == [0.001, 0.5]

@@ -48,7 +48,7 @@ def test_every_arm_has_as_many_trials_and_its_best_is_used(
         f"all/thin_unet/{arm}": 3 for arm in ("alone", "kd", "lightvessel")
     }
     assert all(trial.state.is_finished() for study in found.values() for trial in study.trials)
-    assert found["all/thin_unet/alone"].trials[0].params == {"learning_rate": 0.002}
+    assert found["all/thin_unet/alone"].trials[0].params == {"learning_rate": 0.001}
     rate = found["all/thin_unet/alone"].best_params["learning_rate"]
     done = cells(out)
     for arm in ("alone", "kd", "lightvessel"):
