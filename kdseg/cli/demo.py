@@ -15,7 +15,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="demo", help="folder for everything (default: demo)")
-    parser.add_argument("--method", default="kd", help="the distillation method")
+    parser.add_argument("--method", default="recommended", help="the distillation method")
     parser.add_argument("--quick", action="store_true", help="a few steps only, to see that everything is there")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")

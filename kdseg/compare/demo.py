@@ -43,7 +43,7 @@ class Demo:
     epochs: int = 10
     steps: int = 20  # of each epoch, with 8 crops of 128×128 pixels
     teacher_channels: int = 16  # width of the teacher's first level; the published teacher has 64
-    method: str = "kd"  # the distillation method
+    method: str = "recommended"  # the distillation method
     seed: int = 0  # of the phantoms, the split, the weights and the batches
     say: Callable[[str], None] = print  # is told what happens
 
@@ -95,6 +95,8 @@ class Demo:
             "seed": self.seed,
             "epochs": self.epochs,
             "steps_per_epoch": self.steps,
+            # the bundle's rate is for fifty times as many steps
+            "learning_rate": 0.005,
             "val_interval": min(5, self.epochs),
             "teacher_def#base_channels": self.teacher_channels,
         }
