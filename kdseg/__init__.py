@@ -31,6 +31,7 @@ _ROOMS = (
     "phantom",
     "pictures",
     "report",
+    "runtime",
     "settings",
     "statistics",
     "task",

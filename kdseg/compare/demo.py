@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from kdseg.configuration import bundle_folder, run_bundle, with_literal_paths
 from kdseg.data import MaskReader
-from kdseg.deploy import Prediction, evaluate, evaluation_data, load, milliseconds_per_image, predict_files
+from kdseg.deploy import Prediction, Student, evaluate, evaluation_data, load, milliseconds_per_image, predict_files
 from kdseg.errors import UserError
 from kdseg.files import whole_file
 from kdseg.networks import count_macs, count_parameters
@@ -124,7 +124,7 @@ class Demo:
         with table.open(encoding="utf-8", newline="") as stream:
             ranked = sorted(csv.DictReader(stream), key=lambda row: -float(row["dice"]))
         wanted = [ranked[round(place * (len(ranked) - 1))]["case"] for place in (0.0, 0.5, 1.0)]
-        students = {arm: load(self.out / arm) for arm in LAYERS}
+        students = {arm: Student(self.out / arm) for arm in LAYERS}
         data = evaluation_data(students["teacher"].task, self.out / "list.json")
         cases = {data[number]["case"]: data[number] for number in range(len(data))}
         titles = ("teacher", "alone", f"distilled ({self.method})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from monai.metrics import CumulativeIterationMetric, compute_confusion_matrix_metric, get_confusion_matrix
@@ -45,7 +45,7 @@ class PooledMetric(CumulativeIterationMetric):
         0.75
     """
 
-    def __init__(self, name: Literal["accuracy", "mean_iou"], classes: int = 2) -> None:
+    def __init__(self, name: str, classes: int = 2) -> None:
         super().__init__()
         if name not in POOLED:
             raise UserError("metric", found=repr(name), expected=" or ".join(POOLED), fix=suggestion(name, POOLED))

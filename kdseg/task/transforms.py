@@ -129,7 +129,7 @@ def _channels(task: Task) -> Transforms:
 
 def _loaded(task: Task, datalist: str | Path, unlabelled: bool = False) -> Transforms:
     """Image and label as class numbers of the task, channel first, on the grid of the file."""
-    numbers = label_numbers(datalist, task.classes)
+    numbers: Any = label_numbers(datalist, task.classes)
     known: dict[str, Any] = {"allow_missing_keys": unlabelled}
     reader: Any = image_reader(task)
     if task.kind == "volume":

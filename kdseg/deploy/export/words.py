@@ -26,6 +26,7 @@ RUNTIME_REQUIREMENTS = (
     "scikit-image>=0.22",
     "scipy>=1.11",
     "tqdm>=4.66",
+    "lazy-loader>=0.4",
 )
 """What ``kdseg predict`` needs of an ONNX or OpenVINO export beside its runtime: the extra ``runtime`` of setup.cfg."""
 RUNTIMES = {"onnxruntime": "onnxruntime>=1.18", "openvino": "openvino>=2024.4"}

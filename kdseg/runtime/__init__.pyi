@@ -1,0 +1,9 @@
+from .exports import EXPORT_FILE as EXPORT_FILE
+from .exports import Export as Export
+from .exports import is_export as is_export
+from .exports import read_export as read_export
+from .sessions import RUNTIMES as RUNTIMES
+from .sessions import Session as Session
+from .sessions import open_session as open_session
+from .student import RuntimeStudent as RuntimeStudent
+from .student import open_student as open_student
