@@ -8,6 +8,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from torch import nn
 from torch.utils.benchmark import Timer
 
 from kdseg.errors import reason_of
+from kdseg.runtime import open_session
+from kdseg.runtime.exports import PACKAGES
 
 __all__ = ["forwards", "interleaved_milliseconds", "milliseconds_per_image"]
 
@@ -69,13 +72,16 @@ def forwards(network: nn.Module, shape: Sequence[int]) -> dict[str, Forward]:
     """
     image = torch.randn(tuple(shape))
     found = {"eager": _eager(network.eval(), image)}
-    runtimes = {name: make for name, (package, make) in _RUNTIMES.items() if find_spec(package)}
+    runtimes = [name for name in ("onnx", "openvino") if find_spec(PACKAGES[name])]
     # torch's exporter needs it
     if not runtimes or not find_spec("onnxscript"):
         return found
     try:
-        model = _exported(network, image)
-        found |= {name: make(model, image) for name, make in runtimes.items()}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "network.onnx"
+            _exported(network, image, path)
+            sessions = {name: open_session(name, path, torch.get_num_threads()) for name in runtimes}
+        found |= {name: partial(session, image.numpy()) for name, session in sessions.items()}
     except Exception as error:
         # what an exporter raises is as it likes; torch's own time is still of interest
         logger.warning(f"{type(network).__name__} is timed in torch alone: {reason_of(error)}")
@@ -95,40 +101,12 @@ def _eager(network: nn.Module, image: torch.Tensor) -> Forward:
     return forward
 
 
-def _exported(network: nn.Module, image: torch.Tensor) -> bytes:
-    """The network as an ONNX file, at the size of the image."""
+def _exported(network: nn.Module, image: torch.Tensor, path: Path) -> None:
+    """Write the network as an ONNX file, at the size of the image."""
     from kdseg.deploy.export.graph import quiet_exporter
 
-    with tempfile.TemporaryDirectory() as folder, quiet_exporter():
-        path = Path(folder) / "network.onnx"
+    with quiet_exporter():
         torch.onnx.export(network, (image,), path, dynamo=True, external_data=False, verbose=False)
-        return path.read_bytes()
-
-
-def _onnx_runtime(model: bytes, image: torch.Tensor) -> Forward:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    inputs = {session.get_inputs()[0].name: image.numpy()}
-    return lambda: session.run(None, inputs)
-
-
-def _openvino(model: bytes, image: torch.Tensor) -> Forward:
-    import openvino
-
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    core = openvino.Core()
-    request = core.compile_model(core.read_model(model), "CPU", settings).create_infer_request()
-    inputs = {0: image.numpy()}
-    return lambda: request.infer(inputs)
-
-
-_RUNTIMES: dict[str, tuple[str, Callable[[bytes, torch.Tensor], Forward]]] = {
-    "onnx": ("onnxruntime", _onnx_runtime),
-    "openvino": ("openvino", _openvino),
-}
 
 
 def interleaved_milliseconds(ways: Mapping[Key, Forward], repeats: int = 15) -> dict[Key, list[float]]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
-from monai.networks.layers.factories import Conv, Norm, Pool
+from monai.networks.layers.factories import Conv, Norm
 from torch import nn
 
-from kdseg.networks.shapes import check_divisible
+from kdseg.networks.u_shape import UShape
 
 __all__ = ["SeparableUNet", "ThinUNet", "UNet"]
 
 
-class UNet(nn.Module):
+class UNet(UShape):
     """U-Net of five levels with widths c, 2c, 4c, 8c, 8c.
 
     A level is 3×3, batch norm, ReLU, 3×3, batch norm, ReLU; upsampling is a transposed 2×2 convolution that keeps the
@@ -44,9 +43,6 @@ class UNet(nn.Module):
         'encoder.1'
     """
 
-    # TorchScript would compile the property
-    __jit_unused_properties__ = ("taps",)
-
     def __init__(
         self,
         spatial_dims: int = 2,
@@ -55,45 +51,21 @@ class UNet(nn.Module):
         base_channels: int = 64,
         separable: bool = False,
     ) -> None:
-        super().__init__()
         base = base_channels
         widths = [base, 2 * base, 4 * base, 8 * base, 8 * base]
         into = [in_channels, *widths[:-1]]
-        self.encoder = nn.ModuleList(
+        encoder = [
             _double_convolution(spatial_dims, before, after, separable)
             for before, after in zip(into, widths, strict=True)
-        )
-        self.pool = Pool[Pool.MAX, spatial_dims](2)
-        self.up = nn.ModuleList()
-        self.decoder = nn.ModuleList()
+        ]
+        up, decoder = [], []
         deep = widths[-1]
         for skip, after in zip(reversed(widths[:-1]), [4 * base, 2 * base, base, base], strict=True):
-            self.up.append(Conv[Conv.CONVTRANS, spatial_dims](deep, deep, 2, stride=2))
-            self.decoder.append(_double_convolution(spatial_dims, deep + skip, after, separable))
+            up.append(Conv[Conv.CONVTRANS, spatial_dims](deep, deep, 2, stride=2))
+            decoder.append(_double_convolution(spatial_dims, deep + skip, after, separable))
             deep = after
-        self.head = Conv[Conv.CONV, spatial_dims](deep, out_channels, 1)
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """Semantic name of each tap to the path of its module; 1 is full resolution."""
-        levels = len(self.encoder)
-        encoder = {f"enc{index + 1}": f"encoder.{index}" for index in range(levels)}
-        decoder = {f"dec{levels - 1 - index}": f"decoder.{index}" for index in range(levels - 1)}
-        up = {f"up{levels - 1 - index}": f"up.{index}" for index in range(levels - 1)}
-        return encoder | up | decoder
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        if not torch.jit.is_scripting():
-            check_divisible(self, image, 2 ** (len(self.encoder) - 1))
-        features = image
-        skips: list[torch.Tensor] = []
-        for level, block in enumerate(self.encoder):
-            features = block(self.pool(features) if level else features)
-            skips.append(features)
-        skips.pop()
-        for up, block in zip(self.up, self.decoder):  # noqa: B905  TorchScript's zip knows no strict
-            features = block(torch.cat([skips.pop(), up(features)], dim=1))
-        return self.head(features)
+        head = Conv[Conv.CONV, spatial_dims](deep, out_channels, 1)
+        super().__init__(spatial_dims, encoder, up, decoder, head, [16] * spatial_dims)
 
 
 class ThinUNet(UNet):
