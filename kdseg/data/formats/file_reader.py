@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,18 @@ class FileReader(ImageReader):
     """Base of the readers; a subclass opens the files in ``get_data``.
 
     Args:
-        unknown: settings that the subclass does not have; LoadImage itself would only warn of them.
-        known: the subclass's settings, for the message.
+        settings: names of what the subclass is given; LoadImage itself would only warn of an unknown one.
+        known: the settings that the subclass has.
 
     Raises:
         UserError: when there is an unknown setting; the near name is told.
     """
 
-    def __init__(self, unknown: Mapping[str, Any], known: Sequence[str]) -> None:
+    def __init__(self, settings: Iterable[str], known: Sequence[str]) -> None:
         super().__init__()
-        for name in unknown:
+        for name in settings:
+            if name in known:
+                continue
             found = "a setting that the reader does not have"
             raise UserError(name, found=found, expected=" or ".join(known), fix=suggestion(name, known))
 

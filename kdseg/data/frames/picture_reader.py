@@ -9,6 +9,8 @@ from kdseg.data.frames.picture_files import PictureFiles
 
 __all__ = ["PictureReader"]
 
+SETTINGS = ("frame", "colour", "level")
+
 
 class PictureReader(PictureFiles, FileReader):
     """Reads pictures for ``LoadImaged(keys="image", reader="kdseg.data.PictureReader", frame="best")``.
@@ -36,7 +38,7 @@ class PictureReader(PictureFiles, FileReader):
             (:func:`kdseg.data.frames.best_frame.vessel_contrast`); "all": every frame, as channels.
         colour: red, green and blue; otherwise the luminance.
         level: of a whole-slide file or a TIFF pyramid: 0 is full resolution.
-        unknown: refused, with the near name; LoadImage itself would only warn of a mistyped setting.
+        settings: another one is refused, with the near name; LoadImage itself would only warn of it.
 
     Raises:
         UserError: for an unknown setting; for a file that is missing, empty, truncated or no image; for a frame or
@@ -52,6 +54,6 @@ class PictureReader(PictureFiles, FileReader):
         ((3, 40, 30), [1.0, 0.0, 0.0])
     """
 
-    def __init__(self, frame: int | str = "best", colour: bool = False, level: int = 0, **unknown: Any) -> None:
-        FileReader.__init__(self, unknown, ["frame", "colour", "level"])
-        PictureFiles.__init__(self, frame, colour, level)
+    def __init__(self, **settings: Any) -> None:
+        FileReader.__init__(self, settings, SETTINGS)
+        PictureFiles.__init__(self, **settings)

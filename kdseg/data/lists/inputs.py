@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kdseg.data.formats.dicom.choice import choose_series
 from kdseg.data.formats.dicom.series import DicomSeries
@@ -64,11 +65,11 @@ def find_volume_files(
         volumes += [str(path) for path in files if path.name in unreadable]
         for study in studies:
             try:
-                wanted = {"modality": modality, "description": description, "plane": plane}
+                wanted: dict[str, Any] = {"modality": modality, "description": description, "plane": plane}
                 if every and (fitting := [one for one in study.series if _is_wanted(one, wanted)]):
                     volumes += [[str(path) for path in one.files] for one in fitting]
                     continue
-                chosen = choose_series(study.series, choose="largest", **wanted)  # type: ignore[arg-type]
+                chosen = choose_series(study.series, choose="largest", **wanted)
                 volumes.append(_path(chosen))
             except UserError:
                 volumes += [study.series[0].file] if study.series else []
@@ -78,10 +79,10 @@ def find_volume_files(
     return volumes
 
 
-def _is_wanted(volume: DicomSeries, wanted: Mapping[str, str | None]) -> bool:
+def _is_wanted(volume: DicomSeries, wanted: Mapping[str, Any]) -> bool:
     """Whether a series is an even volume, and as it is wanted."""
     try:
-        choose_series([volume], choose="only", **wanted)  # type: ignore[arg-type]
+        choose_series([volume], choose="only", **wanted)
     except UserError:
         return False
     return volume.refusal is None

@@ -29,7 +29,7 @@ class VolumeReader(VolumeFiles, FileReader):
             :func:`kdseg.data.formats.dicom.choice.choose_series`.
         uneven: "refuse" or "resample" uneven spacing, missing slices and gantry tilt, see
             :meth:`kdseg.data.formats.dicom.series.DicomSeries.read`.
-        unknown: refused, with the near name; LoadImage itself would only warn of a mistyped setting.
+        settings: another one is refused, with the near name; LoadImage itself would only warn of it.
 
     Raises:
         UserError: for an unknown setting; when the volume is missing, damaged, refused, not the only one, or has other
@@ -44,15 +44,6 @@ class VolumeReader(VolumeFiles, FileReader):
         ((1, 4, 5, 6), [1.0, 1.0, 3.0])
     """
 
-    def __init__(
-        self,
-        description: str | None = None,
-        modality: str | None = None,
-        plane: str | None = None,
-        part: str | None = None,
-        choose: str = "only",
-        uneven: str = "refuse",
-        **unknown: Any,
-    ) -> None:
-        FileReader.__init__(self, unknown, SETTINGS)
-        VolumeFiles.__init__(self, description, modality, plane, part, choose, uneven)
+    def __init__(self, **settings: Any) -> None:
+        FileReader.__init__(self, settings, SETTINGS)
+        VolumeFiles.__init__(self, **settings)

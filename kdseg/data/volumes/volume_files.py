@@ -40,7 +40,7 @@ class VolumeFiles:
         choose: str = "only",
         uneven: str = "refuse",
     ) -> None:
-        self.wanted = {
+        self.wanted: dict[str, Any] = {
             "description": description,
             "modality": modality,
             "plane": plane,
@@ -92,6 +92,6 @@ class VolumeFiles:
 
     def _read_series(self, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
         volumes = dicom_series(paths[0] if len(paths) == 1 else paths)
-        volume = choose_series(volumes, where=paths[0].name, **self.wanted)  # type: ignore[arg-type]
+        volume = choose_series(volumes, where=paths[0].name, **self.wanted)
         origin = {"series": volume.series, "frame_of_reference": volume.space}
         return volume.read(self.uneven), volume.affine, origin
