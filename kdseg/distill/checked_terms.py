@@ -13,7 +13,7 @@ from kdseg.distill.schedules import read_schedule
 from kdseg.distill.terms import Term
 from kdseg.errors import UserError, suggestion
 from kdseg.losses import DistillationLoss
-from kdseg.losses.base import Head
+from kdseg.losses.labels import Head
 
 __all__ = ["changed_term", "make_loss", "read_term"]
 

@@ -19,7 +19,7 @@ from kdseg.distill.teachers.cross_fit import CrossFitTeacher
 from kdseg.distill.terms import Method, Term, expand_taps
 from kdseg.errors import UserError
 from kdseg.losses import AdversarialLoss, DistillationLoss
-from kdseg.losses.base import Head
+from kdseg.losses.labels import Head
 from kdseg.networks.paraphraser import Paraphraser
 
 __all__ = ["Distiller"]

@@ -23,7 +23,7 @@ from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.cross_fit import CrossFitTeacher
 from kdseg.distill.teachers.seen_cases import image_hashes
 from kdseg.files import whole_file
-from kdseg.losses.base import Head, probabilities
+from kdseg.losses.labels import Head, probabilities
 from kdseg.task import Task, image_reader, image_transforms, inferer
 
 __all__ = ["SOFT_LABELS", "SoftLabels", "soft_logits"]

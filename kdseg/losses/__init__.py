@@ -3,7 +3,7 @@
 from kdseg.losses.adversarial import AdversarialLoss, ImageAdversarialLoss, gradient_penalty
 from kdseg.losses.affinity import AdaptiveAffinityLoss, AffinityFieldLoss
 from kdseg.losses.attention import AttentionLoss
-from kdseg.losses.base import IGNORED, DistillationLoss
+from kdseg.losses.base import DistillationLoss
 from kdseg.losses.cirkd import CrossImageLoss, MemoryLoss
 from kdseg.losses.cwd import ChannelLoss
 from kdseg.losses.emkd import ImportanceMapLoss, RegionAffinityLoss
@@ -12,6 +12,7 @@ from kdseg.losses.fitnet import FitNetLoss
 from kdseg.losses.gram import FlowLoss, GramLoss, TextureLoss
 from kdseg.losses.graph_flow import GraphAdversarialLoss, GraphEdgeLoss, GraphVertexLoss
 from kdseg.losses.ifvd import ClassVariationLoss
+from kdseg.losses.labels import IGNORED
 from kdseg.losses.lightvessel import AdversarialSimilarityLoss, FeatureSimilarityLoss
 from kdseg.losses.logits import LogitsLoss, SoftLabelLoss, logits_distillation
 from kdseg.losses.ofd import OverhaulLoss

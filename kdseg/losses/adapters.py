@@ -18,7 +18,7 @@ Adapter = Literal["conv", "norm", "relu"]
 def channel_adapter(features: Tensor, channels: int, kind: Adapter = "conv") -> nn.Module:
     """A trained 1×1 convolution from the width of ``features`` to ``channels``; nothing where the two agree.
 
-    Sizes are another matter: the teacher's tap is resized to the student's with :func:`kdseg.losses.base.resize`.
+    Sizes are another matter: the teacher's tap is resized to the student's with :func:`kdseg.losses.sizes.resize`.
 
     Args:
         features: a tap ``BCH[WD]`` of the probe; gives width, number of dimensions, device and dtype.

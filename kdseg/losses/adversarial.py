@@ -11,7 +11,9 @@ from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
 
 from kdseg.errors import UserError, suggestion
-from kdseg.losses.base import DistillationLoss, Head, probabilities, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import Head, probabilities
+from kdseg.losses.sizes import resize
 
 __all__ = ["AdversarialLoss", "ImageAdversarialLoss", "PatchAdversarialLoss", "critic", "gradient_penalty"]
 

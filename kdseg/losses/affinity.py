@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from kdseg.errors import UserError
-from kdseg.losses.base import ClassRelationLoss, DistillationLoss, Head, one_hot_label, probabilities, resize
+from kdseg.losses.base import ClassRelationLoss, DistillationLoss
+from kdseg.losses.labels import Head, one_hot_label, probabilities
 from kdseg.losses.relations import class_relation_distance
+from kdseg.losses.sizes import resize
 
 __all__ = ["AdaptiveAffinityLoss", "AffinityFieldLoss", "adaptive_affinity"]
 
@@ -28,7 +30,7 @@ def adaptive_affinity(student: Tensor, teacher: Tensor, membership: Tensor) -> T
     Args:
         student: ``BC_sH[WD]``.
         teacher: ``BC_tH[WD]``, the same number N of positions.
-        membership: ``BKN``, see :func:`kdseg.losses.base.class_membership`; an image without any counts as 0.
+        membership: ``BKN``, see :func:`kdseg.losses.labels.class_membership`; an image without any counts as 0.
 
     Example:
         >>> f = torch.randn(1, 3, 4, 4)

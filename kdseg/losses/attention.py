@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdseg.losses.base import TapwiseLoss, resize
+from kdseg.losses.base import TapwiseLoss
+from kdseg.losses.sizes import resize
 
 __all__ = ["AttentionLoss", "attention_map"]
 

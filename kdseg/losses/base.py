@@ -1,39 +1,20 @@
-"""What every loss of this room has in common: the call, the label convention, ignored voxels."""
+"""What every loss of this room has in common: the call, its checks, and the two usual ways to go over taps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import Adapter, channel_adapters
+from kdseg.losses.labels import Head, class_membership
+from kdseg.losses.sizes import areas, pooled, resize
 
-__all__ = [
-    "IGNORED",
-    "ClassRelationLoss",
-    "DistillationLoss",
-    "Head",
-    "TapwiseLoss",
-    "areas",
-    "class_membership",
-    "class_regions",
-    "cross_entropy",
-    "masked_mean",
-    "one_hot_label",
-    "pooled",
-    "probabilities",
-    "resize",
-]
-
-Head = Literal["softmax", "sigmoid"]
-
-IGNORED = 255
-"""Label value of voxels that no loss and no metric looks at."""
+__all__ = ["ClassRelationLoss", "DistillationLoss", "TapwiseLoss"]
 
 
 class DistillationLoss(nn.Module):
@@ -117,123 +98,6 @@ def _check_call(loss: nn.Module, positional: tuple[Any, ...], named: dict[str, A
         )
 
 
-def probabilities(logits: Tensor, head: Head) -> Tensor:
-    """Class probabilities ``BKH[WD]`` of logits of the same shape."""
-    return logits.softmax(1) if head == "softmax" else logits.sigmoid()
-
-
-def resize(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Linear resizing of ``BCH[WD]`` to the spatial ``size``; the same tensor where nothing changes.
-
-    Example:
-        >>> resize(torch.zeros(1, 2, 4, 4, 4), (2, 2, 2)).shape
-        torch.Size([1, 2, 2, 2, 2])
-    """
-    if tuple(features.shape[2:]) == tuple(size):
-        return features
-    mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[features.ndim]
-    return F.interpolate(features, size=tuple(size), mode=mode, align_corners=False)
-
-
-def one_hot_label(label: Tensor, classes: int, head: Head) -> tuple[Tensor, Tensor]:
-    """Turn a label into ``BKH[WD]`` floats and the mask ``B1H[WD]`` of voxels that count.
-
-    Args:
-        label: ``B1H[WD]`` class numbers (softmax) or ``BKH[WD]`` binary maps (sigmoid), 255 where ignored.
-        classes: K.
-        head: see :class:`DistillationLoss`.
-
-    Raises:
-        UserError: when a sigmoid label has not K channels, or a softmax label not one.
-
-    Example:
-        >>> one_hot_label(torch.tensor([[[1, 255]]]), 2, "softmax")[0].tolist()
-        [[[0.0, 0.0], [1.0, 0.0]]]
-    """
-    channels = 1 if head == "softmax" else classes
-    if label.shape[1] != channels:
-        raise UserError(
-            "label",
-            found=f"shape {tuple(label.shape)}",
-            expected=f"{channels} channel(s) for a {head} head of {classes} class(es)",
-            fix="convert the label in the bundle's preprocessing",
-        )
-    valid = (label != IGNORED).all(dim=1, keepdim=True)
-    clean = torch.where(valid, label, torch.zeros_like(label))
-    if head == "sigmoid":
-        return clean.float(), valid.float()
-    # compared class by class: scatter would fail on a label outside the classes, far from its cause
-    numbers = torch.arange(classes, device=label.device).view(1, -1, *[1] * (label.ndim - 2))
-    return ((clean == numbers) & valid).float(), valid.float()
-
-
-def cross_entropy(logits: Tensor, target: Tensor, head: Head) -> Tensor:
-    """Cross-entropy of every voxel with target probabilities ``BKH[WD]``: ``B1H[WD]``, ``BKH[WD]`` for "sigmoid"."""
-    if head == "softmax":
-        return -(F.log_softmax(logits, 1) * target).sum(1, keepdim=True)
-    return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
-
-
-def class_regions(label: Tensor, regions: int, head: Head) -> Tensor:
-    """Which voxels belong to which region, ``BRH[WD]`` floats: the classes of a softmax head; for a sigmoid head the
-    channels, and last what none of them covers.
-
-    Args:
-        label: see :func:`one_hot_label`.
-        regions: R, the number of classes, or of channels and one more.
-        head: see :class:`DistillationLoss`.
-    """
-    if head == "softmax":
-        return one_hot_label(label, regions, head)[0]
-    covered, valid = one_hot_label(label, regions - 1, head)
-    return torch.cat([covered, valid - covered.amax(1, keepdim=True)], 1)
-
-
-def class_membership(label: Tensor, size: Sequence[int], head: Head) -> Tensor:
-    """How much of each position of a tap belongs to each class, by area: ``BKN``.
-
-    The sum over the classes is the share of the position whose label is not 255. A vessel that covers an eighth of a
-    position belongs to it by an eighth, where the nearest voxel would lose it seven times of eight.
-
-    Args:
-        label: ``B1H[WD]`` class numbers (softmax) or ``BKH[WD]`` binary maps (sigmoid), 255 where ignored. With a
-            sigmoid label a class is a combination of the channels; the numbers hold within the batch.
-        size: spatial size of the tap.
-        head: see :class:`DistillationLoss`.
-
-    Example:
-        >>> class_membership(torch.tensor([[[0, 1, 255, 1]]]), (2,), "softmax").tolist()
-        [[[0.5, 0.0], [0.5, 0.5]]]
-    """
-    valid = (label != IGNORED).all(1, keepdim=True)
-    if head == "softmax":
-        numbers = torch.where(valid, label, 0)
-    else:
-        bits = torch.arange(label.shape[1], device=label.device).view(1, -1, *[1] * (label.ndim - 2))
-        numbers = (torch.where(valid, label, 0).long().clamp(0, 1) << bits).sum(1, keepdim=True)
-        numbers = numbers.unique(return_inverse=True)[1]
-    member = torch.cat([numbers == number for number in range(int(numbers.max()) + 1)], 1) & valid
-    return areas(member.float(), size).flatten(2)
-
-
-def areas(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """``BCH[WD]`` maps at another spatial size: the mean over what each position covers."""
-    return maps if tuple(maps.shape[2:]) == tuple(size) else F.interpolate(maps, size=tuple(size), mode="area")
-
-
-def pooled(tap: Tensor, positions: int) -> Tensor:
-    """``BCH[WD]`` mean-pooled to ``positions`` positions at most.
-
-    Example:
-        >>> pooled(torch.zeros(1, 2, 8, 8), 20).shape
-        torch.Size([1, 2, 4, 4])
-    """
-    factor = 1
-    while math.prod(max(1, side // factor) for side in tap.shape[2:]) > positions:
-        factor += 1
-    return areas(tap, [max(1, side // factor) for side in tap.shape[2:]])
-
-
 class TapwiseLoss(DistillationLoss):
     """A term that compares tap by tap: the sum of :meth:`distance` over its taps.
 
@@ -294,11 +158,3 @@ class ClassRelationLoss(DistillationLoss):
             size = tap_s.shape[2:]
             values.append(self.distance(tap_s, resize(tap_t, size), class_membership(label, size, self.head)))
         return torch.stack(values).sum()
-
-
-def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of ``B?H[WD]`` values over the voxels where the ``B1H[WD]`` mask is 1; zero where there are none."""
-    if mask is None:
-        return values.mean()
-    mask = mask.to(values.dtype).expand_as(values)
-    return (values * mask).sum() / mask.sum().clamp_min(1.0)

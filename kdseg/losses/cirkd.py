@@ -13,7 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import channel_adapter
-from kdseg.losses.base import DistillationLoss, Head, TapwiseLoss, areas, class_regions, pooled
+from kdseg.losses.base import DistillationLoss, TapwiseLoss
+from kdseg.losses.labels import Head, class_regions
+from kdseg.losses.sizes import areas, pooled
 
 __all__ = ["CrossImageLoss", "MemoryLoss", "relation_divergence"]
 

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.losses.attention import attention_map
-from kdseg.losses.base import DistillationLoss, TapwiseLoss, areas, class_regions
+from kdseg.losses.base import DistillationLoss, TapwiseLoss
+from kdseg.losses.labels import class_regions
+from kdseg.losses.sizes import areas
 
 __all__ = ["ImportanceMapLoss", "RegionAffinityLoss", "region_affinity"]
 

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import Head
+from kdseg.losses.sizes import resize
 from kdseg.networks.paraphraser import Paraphraser, factor_encoder
 
 __all__ = ["FactorLoss", "factor_distance"]

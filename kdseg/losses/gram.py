@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adapters import channel_adapters
-from kdseg.losses.base import DistillationLoss, Head, TapwiseLoss
+from kdseg.losses.base import DistillationLoss, TapwiseLoss
 from kdseg.losses.channel_products import channel_products
+from kdseg.losses.labels import Head
 from kdseg.losses.relations import relation_distance, texture_distance
 
 __all__ = ["FlowLoss", "GramLoss", "TextureLoss", "gram_distance"]

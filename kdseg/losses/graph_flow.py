@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from kdseg.errors import UserError
 from kdseg.losses.adapters import channel_adapter
 from kdseg.losses.adversarial import AdversarialLoss, Objective
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import Head
+from kdseg.losses.sizes import resize
 from kdseg.networks.paraphraser import Paraphraser
 from kdseg.networks.sagan_discriminator import SAGANDiscriminator
 

@@ -15,7 +15,7 @@ def class_variation(features: Tensor, membership: Tensor) -> Tensor:
 
     Args:
         features: ``BCH[WD]``.
-        membership: ``BKN``: how much of a position is of a class; see :func:`kdseg.losses.base.class_membership`.
+        membership: ``BKN``: how much of a position is of a class; see :func:`kdseg.losses.labels.class_membership`.
 
     Returns:
         ``BKN``.

@@ -15,8 +15,10 @@ from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
 from kdseg.losses.adversarial import PatchAdversarialLoss
-from kdseg.losses.base import DistillationLoss, Head, one_hot_label, probabilities, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import Head, one_hot_label, probabilities
 from kdseg.losses.relations import cross_relation_distance
+from kdseg.losses.sizes import resize
 
 __all__ = ["AdversarialSimilarityLoss", "FeatureSimilarityLoss", "level_similarity"]
 

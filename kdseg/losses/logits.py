@@ -8,16 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.base import (
-    IGNORED,
-    DistillationLoss,
-    Head,
-    cross_entropy,
-    masked_mean,
-    one_hot_label,
-    probabilities,
-    resize,
-)
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import IGNORED, Head, cross_entropy, masked_mean, one_hot_label, probabilities
+from kdseg.losses.sizes import resize
 
 __all__ = ["LogitsLoss", "SoftLabelLoss", "logits_distillation"]
 

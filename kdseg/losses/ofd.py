@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from kdseg.losses.adapters import channel_adapters
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import Head
+from kdseg.losses.sizes import resize
 
 __all__ = ["OverhaulLoss", "negative_margin", "partial_distance"]
 

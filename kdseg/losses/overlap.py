@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from kdseg.losses.base import DistillationLoss, probabilities, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import probabilities
+from kdseg.losses.sizes import resize
 
 __all__ = ["OverlapLoss", "soft_dice_distance"]
 

@@ -85,7 +85,7 @@ def class_relation_distance(
     Args:
         student: ``BC_sH[WD]``.
         teacher: ``BC_tH[WD]``, the same number N of positions.
-        membership: m, ``BKN``: how much of a position is of a class; see :func:`kdseg.losses.base.class_membership`.
+        membership: m, ``BKN``: how much of a position is of a class; see :func:`kdseg.losses.labels.class_membership`.
         cosine: relations are cosines rather than scalar products.
 
     Returns:

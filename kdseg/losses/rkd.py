@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError, suggestion
-from kdseg.losses.base import Head, TapwiseLoss
+from kdseg.losses.base import TapwiseLoss
+from kdseg.losses.labels import Head
 
 __all__ = ["RelationalLoss", "triplet_angles", "unit_distances"]
 

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.base import Head, TapwiseLoss
+from kdseg.losses.base import TapwiseLoss
+from kdseg.losses.labels import Head
 from kdseg.losses.relations import relation_distance
 
 __all__ = ["PairwiseLoss"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monai.losses import DiceLoss
 from torch import Tensor, nn
 
-from kdseg.losses.base import Head, cross_entropy, masked_mean, one_hot_label, probabilities
+from kdseg.losses.labels import Head, cross_entropy, masked_mean, one_hot_label, probabilities
 
 __all__ = ["SegmentationLoss"]
 

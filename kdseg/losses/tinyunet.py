@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from kdseg.errors import UserError
 from kdseg.losses.adapters import channel_adapter
-from kdseg.losses.base import IGNORED, DistillationLoss, Head, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import IGNORED, Head
+from kdseg.losses.sizes import resize
 
 __all__ = ["SpatialGraphLoss", "edge_map", "key_points", "neighbourhood"]
 

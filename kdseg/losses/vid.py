@@ -10,7 +10,9 @@ from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdseg.losses.base import DistillationLoss, Head, resize
+from kdseg.losses.base import DistillationLoss
+from kdseg.losses.labels import Head
+from kdseg.losses.sizes import resize
 
 __all__ = ["VariationalInformationLoss", "gaussian_information"]
 

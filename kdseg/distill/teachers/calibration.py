@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from kdseg.losses.base import Head, cross_entropy, masked_mean, one_hot_label
+from kdseg.losses.labels import Head, cross_entropy, masked_mean, one_hot_label
 
 __all__ = ["Tempered", "best_temperature", "likelihood"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdseg.errors import UserError
-from kdseg.losses.base import Head
+from kdseg.losses.labels import Head
 
 __all__ = ["ClassMap"]
 

@@ -12,7 +12,7 @@ from torch import nn
 from kdseg.distill.teacher import Teacher
 from kdseg.distill.teachers.ensemble import ProbabilityMean
 from kdseg.errors import UserError
-from kdseg.losses.base import Head
+from kdseg.losses.labels import Head
 from kdseg.task import read_history
 
 __all__ = ["CROSS_FIT_FILE", "CrossFitTeacher", "cross_fit_members", "soft_label_folder"]

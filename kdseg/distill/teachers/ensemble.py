@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdseg.losses.base import Head
+from kdseg.losses.labels import Head
 
 __all__ = ["ProbabilityMean"]
 

@@ -23,7 +23,7 @@ from kdseg.distill.teachers.input import InputConversion, input_layer
 from kdseg.distill.teachers.scaling import Scaling, scaling_of
 from kdseg.distill.teachers.seen_cases import check_unseen
 from kdseg.errors import UserError
-from kdseg.losses.base import Head
+from kdseg.losses.labels import Head
 from kdseg.networks.weights import load_weights
 from kdseg.task import Task, is_trained, open_trained, prediction_transforms
 from kdseg.task import network as task_network
