@@ -5,5 +5,6 @@ from .exports import read_export as read_export
 from .sessions import RUNTIMES as RUNTIMES
 from .sessions import Session as Session
 from .sessions import open_session as open_session
+from .sessions import openvino_core as openvino_core
 from .student import RuntimeStudent as RuntimeStudent
 from .student import open_student as open_student

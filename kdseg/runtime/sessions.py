@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kdseg.errors import UserError
 
-__all__ = ["RUNTIMES", "Session", "open_session"]
+if TYPE_CHECKING:
+    import openvino
+
+__all__ = ["RUNTIMES", "Session", "open_session", "openvino_core"]
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -63,14 +68,27 @@ def _onnx(path: Path, threads: int | None) -> Session:
     return Session(lambda images: session.run(None, {entry.name: images})[0], entry.shape)
 
 
-def _openvino(path: Path, threads: int | None) -> Session:
+@cache
+def openvino_core() -> openvino.Core:
+    """OpenVINO's core, one for the life of the process, with its CPU device loaded.
+
+    Each core that loads the CPU device gives the thread a stack for signals, and frees it when the core goes. Of two
+    cores the second keeps the first one's stack to put it back: when both have gone the thread has a stack that was
+    freed, and the next signal that Python handles, such as that of a loader process that ends, kills the process.
+    """
     import openvino
 
+    core = openvino.Core()
+    core.get_property("CPU", "FULL_DEVICE_NAME")
+    return core
+
+
+def _openvino(path: Path, threads: int | None) -> Session:
     # some processors would compute in half precision otherwise
     settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+    compiled = openvino_core().compile_model(str(path), "CPU", settings)
     sides = [side.get_length() if side.is_static else "any" for side in compiled.inputs[0].partial_shape]
     return Session(lambda images: compiled([images])[0], sides)
 

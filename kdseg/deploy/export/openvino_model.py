@@ -10,7 +10,7 @@ from typing import Any
 
 from kdseg.deploy.export.job import Job, Written
 from kdseg.deploy.export.onnx_model import describe
-from kdseg.runtime import open_session
+from kdseg.runtime import open_session, openvino_core
 
 __all__ = ["write_openvino", "write_openvino_int8"]
 
@@ -35,10 +35,8 @@ def write_openvino_int8(job: Job) -> Written:
 
 
 def _read(job: Job) -> Any:
-    import openvino
-
     # not openvino.convert_model, which tells its makers that it was used
-    return openvino.Core().read_model(str(job.onnx))
+    return openvino_core().read_model(str(job.onnx))
 
 
 def _saved(job: Job, model: Any, name: str, stem: str) -> Written:
