@@ -22,8 +22,8 @@ class WeightAverage:
     steps is neither. At first it is a mean over fewer steps, ``(n + 10) / 9`` after n of them, so that the first
     weights, which know nothing, are soon forgotten. Means and variances of normalisation layers are averaged alike,
     since they belong to the weights; what is no number with a fraction is copied. In a distillation the average is of
-    the student alone. It is part of the training's checkpoint; Ignite's ``EMAHandler`` has no ``state_dict``, and with it a
-    training that goes on would not be the same one.
+    the student alone. It is part of the training's checkpoint; Ignite's ``EMAHandler`` has no ``state_dict``, and
+    with it a training that goes on would not be the same one.
 
     Make it before a :class:`~kdseg.distill.Distiller` puts its hooks on the network.
 
