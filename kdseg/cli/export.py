@@ -15,7 +15,9 @@ MOST_NAMES = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("student", help="what kdseg distill or train wrote, or a bundle with weights in models/")
     parser.add_argument(
-        "--to", default="onnx", help="onnx (default), openvino, torchscript, exported, bundle, web; several with commas"
+        "--to",
+        default="onnx",
+        help="onnx (default), openvino, torchscript, exported, bundle, web, mlflow; several with commas",
     )
     parser.add_argument(
         "--datalist", required=True, help="data list, whose validation cases the models are measured on"

@@ -198,4 +198,6 @@ def check_image(task: Task, image: Any) -> None:
             fix=f"give an image of the task '{task.name}'",
         )
     if not bool(np.isfinite(np.asarray(image)).all()):
-        raise UserError("image", found="values that are no numbers", expected="a number everywhere", fix="mend it")
+        raise UserError(
+            "image", found="values that are no numbers", expected="a number everywhere", fix="put numbers there"
+        )

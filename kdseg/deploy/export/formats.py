@@ -71,6 +71,7 @@ FORMATS: Mapping[str, ExportFormat] = {
     "exported": ExportFormat("torch_models:write_exported", "for `torch.export.load` and `torch.compile`"),
     "bundle": ExportFormat("monai_bundle:write_bundle", "for programs of MONAI: a bundle without kdseg"),
     "web": ExportFormat("web_page:write_page", "a page that segments in the reader's own browser", _ONNX),
+    "mlflow": ExportFormat("mlflow_model:write_mlflow", "for `mlflow models serve`: images in, masks out"),
     "onnx_int8": ExportFormat("onnx_model:write_onnx_int8", "8 bits, for ONNX Runtime", _ONNX),
     "openvino_int8": ExportFormat(
         "openvino_model:write_openvino_int8",

@@ -39,16 +39,13 @@ Research only, not for clinical use. It gives {output}; classes: {classes}.
 {table}
 
 `export.json` has the figures, hashes, names and shapes; `task.json` says how an image is prepared and what comes out.
-{parity}{with_kdseg}
-## Without kdseg
-
-{without}"""
+{parity}{with_kdseg}{without}"""
 WITH_KDSEG = """
 ## With kdseg
 
-    kdseg predict EXPORT STUDY --output-dir masks/ --format {first}
+    kdseg predict EXPORT STUDY --output-dir masks/ --runtime {first}
 
-EXPORT is this folder; formats are {formats}, without `--format` the best one that can be run. In Python it is
+EXPORT is this folder; runtimes are {formats}, without `--runtime` the best one that can be run. In Python it is
 `kdseg.load("EXPORT")`.
 """
 TORCH_FREE = """
@@ -56,6 +53,13 @@ Without torch and MONAI, in an environment of its own:
 
     pip install --no-deps kdseg
     pip install -r requirements.txt
+"""
+SERVED = """
+## Served by MLflow, where kdseg is installed
+
+    mlflow models serve --model-uri mlflow --env-manager local --port 5000
+
+`{"inputs": [image]}` posted to `/invocations`, the image as it is, is answered with `{"predictions": [mask]}`.
 """
 WITHOUT = {
     "onnx": """    session = onnxruntime.InferenceSession("model.onnx")
@@ -76,6 +80,10 @@ WITHOUT = {
 or any other file server; a `page.html` opens from the disk as it is.
 """,
 }
+WITHOUT_KDSEG = """
+## Without kdseg
+
+"""
 AS_FED = """
 `image` is float32 of the shape in `export.json`, prepared as `task.json` says (docs/tasks.md of kdseg): the first
 axis of pictures runs from left to right, the second from top to bottom; of volumes they run to the right, to the front
@@ -110,8 +118,8 @@ def write_words(folder: Path, task: Task, content: Mapping[str, Any], formats: M
         classes=", ".join(f"{number} {label}" for number, label in task.labels.items()),
         table="\n".join(rows),
         parity=parity,
-        with_kdseg=with_kdseg,
-        without=without + AS_FED,
+        with_kdseg=with_kdseg + SERVED * ("mlflow" in kept),
+        without=WITHOUT_KDSEG + without + AS_FED if without else "",
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
     if packages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from kdseg.cli import predict
 from kdseg.cli.main import main
 from kdseg.data.open import content_hash
 from kdseg.deploy.export import FORMATS, OUTPUTS, export
@@ -98,6 +100,11 @@ def test_the_folder_says_all_of_itself(made: tuple[str, Path, Path]) -> None:
     assert all(file in words for file in listed) and "{" not in words.replace('{"image": image}', "").replace(
         '{"INFERENCE_PRECISION_HINT": "f32"}', ""
     )
+    # the command that it names is one
+    parser = argparse.ArgumentParser()
+    predict.add_arguments(parser)
+    (line,) = (line for line in words.splitlines() if "kdseg predict" in line)
+    assert parser.parse_args(line.split()[2:]).runtime in content["formats"]
     # where things lay on this machine is nobody's business
     for file in path.rglob("*.onnx"):
         assert str(Path(torch.__file__).parents[1]).encode() not in file.read_bytes()
