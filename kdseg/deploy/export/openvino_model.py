@@ -26,7 +26,8 @@ def write_openvino_int8(job: Job) -> Written:
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
 
-    nncf.set_log_level(logging.ERROR)
+    # not nncf.set_log_level: it sets the handlers of other programs, which they put there, as well
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     images = nncf.Dataset(list(job.calibration))
     # its progress goes to where the command's JSON goes
     with redirect_stdout(io.StringIO()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -226,6 +227,19 @@ def test_calibration_sees_training_cases_alone(tmp_path: Path) -> None:
     assert len(images) == 2 and all(image.shape == (1, 1, 64, 64) for image in images)
     expected = [np.asarray(case["image"]) for case in cases_of(task, datalist, "training")]
     assert all(np.array_equal(image[0, :, :, :50], one) for image, one in zip(images, expected, strict=True))
+
+
+def test_int8_leaves_the_logging_of_others_alone(tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    pytest.importorskip("openvino")
+    student, datalist = student_and_list(tmp_path, QUICK)
+    other, logger = logging.NullHandler(), logging.getLogger("nncf")
+    logger.addHandler(other)
+    try:
+        export(open_trained(student), datalist, tmp_path / "export", to=["openvino"], int8=True)
+    finally:
+        logger.removeHandler(other)
+    assert other.level == logging.NOTSET
 
 
 def test_int8_that_loses_too_much_is_refused(tmp_path: Path) -> None:
