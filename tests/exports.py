@@ -14,7 +14,7 @@ from kdseg.data.lists.datalist import save_datalist
 from kdseg.phantom import make_field, make_phantom
 from kdseg.task import Task
 from tests.bundles.volumes import organs, write_nifti
-from tests.tasks import trained_folder
+from tests.tasks import tiny_task, trained_folder
 
 
 class Shallow(nn.Module):
@@ -42,6 +42,16 @@ class Shallow(nn.Module):
 
 
 SHALLOW = {"name": "tests.exports.Shallow"}
+PICTURE = tiny_task(network=SHALLOW)
+VOLUME = tiny_task(
+    network=SHALLOW,
+    kind="volume",
+    head="softmax",
+    classes=["a", "b"],
+    dimensions=3,
+    patch_size=[32, 32, 16],
+    spacing=[0.93, 0.87, 2.9],
+)
 
 
 def write_cases(folder: Path, task: Task, training: int = 2, validation: int = 2) -> Path:

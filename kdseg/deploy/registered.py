@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kdseg.errors import UserError
+from kdseg.handlers.mlflow_quiet import quiet_mlflow
 from kdseg.task import HISTORY_FILE
 
 __all__ = ["local_folder"]
@@ -40,6 +41,7 @@ def _download(address: str, folder: Path) -> None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    quiet_mlflow()
     parts = ADDRESS.fullmatch(address)
     if parts is None:
         expected = "models:/name/version, models:/name/latest or models:/name@alias"

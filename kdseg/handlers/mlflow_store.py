@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from kdseg._version import __version__
 from kdseg.errors import UserError
 from kdseg.handlers.mlflow_database import prepare_database
+from kdseg.handlers.mlflow_quiet import quiet_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -174,23 +174,11 @@ def _database(uri: str) -> Path:
 
 def _quiet_client(uri: str) -> MlflowClient:
     """A client that prints nothing, tells nobody of its use, and gives up on a dead server in seconds, not minutes."""
-    for variable, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    }.items():
+    for variable, value in {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}.items():
         os.environ.setdefault(variable, value)
+    quiet_mlflow()
     import mlflow
 
-    # MONAI imports mlflow first, and its telemetry starts on import
-    with contextlib.suppress(ImportError):
-        from mlflow.telemetry import set_telemetry_client
-
-        set_telemetry_client()
-    for library in ("mlflow", "alembic", "urllib3"):
-        # what fails is told by the run, once
-        logging.getLogger(library).setLevel(logging.CRITICAL)
     return mlflow.MlflowClient(tracking_uri=uri)
 
 

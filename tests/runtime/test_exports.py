@@ -23,25 +23,13 @@ from kdseg.deploy.export.words import RUNTIME_REQUIREMENTS
 from kdseg.errors import UserError
 from kdseg.runtime import RuntimeStudent, read_export
 from kdseg.task import open_trained
-from tests.exports import SHALLOW, student_and_list
-from tests.tasks import tiny_task
+from tests.exports import PICTURE, VOLUME, student_and_list
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
-TASKS = {
-    "picture": tiny_task(network=SHALLOW),
-    "volume": tiny_task(
-        network=SHALLOW,
-        kind="volume",
-        head="softmax",
-        classes=["a", "b"],
-        dimensions=3,
-        patch_size=[32, 32, 16],
-        spacing=[0.93, 0.87, 2.9],
-    ),
-}
+TASKS = {"picture": PICTURE, "volume": VOLUME}
 WITHOUT_TORCH = """
 import sys
 

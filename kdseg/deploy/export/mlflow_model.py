@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -11,6 +10,7 @@ from kdseg._version import __version__
 from kdseg.deploy.export import served_student
 from kdseg.deploy.export.job import Job, Written
 from kdseg.errors import UserError
+from kdseg.handlers.mlflow_quiet import quiet_mlflow
 from kdseg.task import HISTORY_FILE, Task
 
 __all__ = ["write_mlflow"]
@@ -27,9 +27,7 @@ def write_mlflow(job: Job) -> Written:
         raise UserError(
             "--to mlflow", found=f"--output {job.output}", expected="logits, of which masks are made", fix=fix
         )
-    # MLflow counts its uses for its makers, unless told not to before it is imported; and a copy needs no progress bar
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    quiet_mlflow()
     import mlflow
 
     student, folder = job.work / "student", job.folder / "mlflow"

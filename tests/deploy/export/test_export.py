@@ -25,7 +25,7 @@ from kdseg.deploy.export.torch_models import open_torchscript
 from kdseg.errors import UserError
 from kdseg.runtime import open_session, read_export
 from kdseg.task import open_trained, read_task
-from tests.exports import SHALLOW, student_and_list
+from tests.exports import PICTURE, SHALLOW, VOLUME, student_and_list
 from tests.tasks import VARIED, tiny_task
 
 pytest.importorskip("onnx")
@@ -36,18 +36,8 @@ TASKS = {
     # one of ours, the others are quicker
     "sigmoid": tiny_task(network={"name": "unet", "base_channels": 2}),
     "softmax": tiny_task(network=SHALLOW, head="softmax", classes=["a", "b"]),
-    "3-D": tiny_task(
-        network=SHALLOW,
-        head="softmax",
-        kind="volume",
-        classes=["a", "b"],
-        dimensions=3,
-        patch_size=[32, 32, 16],
-        spacing=[0.9, 0.9, 3.0],
-    ),
+    "3-D": VOLUME,
 }
-
-QUICK = tiny_task(network=SHALLOW)
 
 
 def here(*names: str) -> list[str]:
@@ -170,7 +160,7 @@ def test_a_network_of_one_size_is_exported_for_it(tmp_path: Path) -> None:
 
 
 def test_what_is_not_the_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    student, datalist = student_and_list(tmp_path, QUICK)
+    student, datalist = student_and_list(tmp_path, PICTURE)
     monkeypatch.setattr(FORMATS["exported"].__class__, "write", _only_break("exported", FORMATS["exported"].write))
     done = export(open_trained(student), datalist, tmp_path / "export", ["exported", "onnx"])
     assert (
@@ -232,7 +222,7 @@ def test_calibration_sees_training_cases_alone(tmp_path: Path) -> None:
 def test_int8_leaves_the_logging_of_others_alone(tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     pytest.importorskip("openvino")
-    student, datalist = student_and_list(tmp_path, QUICK)
+    student, datalist = student_and_list(tmp_path, PICTURE)
     other, logger = logging.NullHandler(), logging.getLogger("nncf")
     logger.addHandler(other)
     try:
@@ -243,7 +233,7 @@ def test_int8_leaves_the_logging_of_others_alone(tmp_path: Path) -> None:
 
 
 def test_int8_that_loses_too_much_is_refused(tmp_path: Path) -> None:
-    student, datalist = student_and_list(tmp_path, QUICK)
+    student, datalist = student_and_list(tmp_path, PICTURE)
     # no loss at all is better than a gain of .5
     done = export(open_trained(student), datalist, tmp_path / "export", ["onnx"], int8=True, dice_limit=-0.5)
     assert "Dice of" in done.refused["onnx_int8"] and list(done.content["formats"]) == ["onnx"]
@@ -266,7 +256,7 @@ def test_bad_words_are_refused_before_anything_is_written(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words, told = BAD[name]
-    student, datalist = student_and_list(tmp_path, QUICK)
+    student, datalist = student_and_list(tmp_path, PICTURE)
     before = sorted(tmp_path.rglob("*"))
     assert main(["export", str(student), "--datalist", str(datalist), "--out", str(tmp_path / "export"), *words]) == 2
     printed = capsys.readouterr()
@@ -281,7 +271,7 @@ def test_a_package_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_folder_with_something_in_it_stays(tmp_path: Path) -> None:
-    student, datalist = student_and_list(tmp_path, QUICK)
+    student, datalist = student_and_list(tmp_path, PICTURE)
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="something in it"):
@@ -290,7 +280,7 @@ def test_a_folder_with_something_in_it_stays(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_json_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    student, datalist = student_and_list(tmp_path, QUICK)
+    student, datalist = student_and_list(tmp_path, PICTURE)
     words = ["export", str(student), "--to", ",".join(here("onnx", "bundle")), "--datalist", str(datalist), "--json"]
     assert main([*words, "--out", str(tmp_path / "export")]) == 0
     printed = capfd.readouterr()

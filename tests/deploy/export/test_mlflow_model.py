@@ -20,24 +20,11 @@ import kdseg
 from kdseg.deploy.export import export
 from kdseg.errors import UserError
 from kdseg.task import Task, open_trained
-from tests.exports import SHALLOW, student_and_list
+from tests.exports import PICTURE, VOLUME, student_and_list
 from tests.mlflow_server import free_port, wait_for
-from tests.tasks import tiny_task
 
 AFFINE = np.diag([0.9, 0.9, 3.0, 1.0])
-TASKS = {
-    "picture": tiny_task(network=SHALLOW),
-    "colour": tiny_task(network=SHALLOW, colour=True),
-    "volume": tiny_task(
-        network=SHALLOW,
-        head="softmax",
-        kind="volume",
-        classes=["a", "b"],
-        dimensions=3,
-        patch_size=[16, 16, 16],
-        spacing=[1.8, 1.8, 3.0],
-    ),
-}
+TASKS = {"picture": PICTURE, "colour": PICTURE.changed({"colour": True}), "volume": VOLUME}
 
 
 def exported(folder: Path, task: Task) -> tuple[Path, Path]:
@@ -74,6 +61,28 @@ def test_a_bad_image_is_told(tmp_path: Path) -> None:
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
     with pytest.raises(MlflowException):
         loaded.predict(np.zeros((1, 24, 20, 16), dtype=np.float32), {"affine": [1.0, 2.0]})
+
+
+EXPORT_AND_ASK = """
+import sys
+
+from kdseg.cli.main import main
+
+assert main(["export", *sys.argv[1:], "--to", "mlflow"]) == 0
+from mlflow.telemetry import get_telemetry_client
+
+assert get_telemetry_client() is None
+"""
+
+
+def test_nobody_is_told_of_it(tmp_path: Path) -> None:
+    student, datalist = student_and_list(tmp_path, TASKS["picture"])
+    words = [str(student), "--datalist", str(datalist), "--out", str(tmp_path / "export")]
+    # MLflow keeps silent by itself where it thinks that it is tested, or was told so
+    silent = {"MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST"}
+    known = {name: value for name, value in os.environ.items() if name not in silent}
+    done = subprocess.run([sys.executable, "-c", EXPORT_AND_ASK, *words], capture_output=True, text=True, env=known)
+    assert done.returncode == 0 and done.stderr == "", done.stderr[-2000:]
 
 
 def test_masks_are_not_made_of_other_outputs(tmp_path: Path) -> None:
